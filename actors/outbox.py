@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from actors.fault import Tasks
-from protocol.links import DeliverNow
+from protocol.links import Attempt
 
 _log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ class SentLike(Protocol):
 class SenderLike(Protocol):
     """One account's way out (see `adapters.channels.Sender`)."""
 
-    def send(self, delivery: DeliverNow) -> Awaitable[SentLike]:
+    def send(self, attempt: Attempt) -> Awaitable[SentLike]:
         """Makes the attempt."""
         ...
 
@@ -64,7 +64,7 @@ class Unknown:
         self.reason = reason
 
 
-Report = Callable[[DeliverNow, SentLike], None]
+Report = Callable[[Attempt, SentLike], None]
 
 
 class Outbox:
@@ -90,18 +90,18 @@ class Outbox:
         self._outcomes: OrderedDict[tuple[str, int], SentLike] = OrderedDict()
         self.counts = {"sent": 0, "failed": 0, "refused": 0, "uncertain": 0}
 
-    def deliver(self, effect: DeliverNow) -> None:
+    def deliver(self, attempt: Attempt) -> None:
         """Makes the attempt, unless it was made or is being made. `report` hears the outcome."""
-        key = (effect.delivery, effect.attempt)
+        key = (attempt.delivery, attempt.number)
         if key in self._under_way:
             return
         known = self._outcomes.get(key)
         if known is not None:
-            self._report(effect, known)
-        elif effect.again:
-            self._finish(effect, Unknown("the channel host was replaced during the attempt"))
+            self._report(attempt, known)
+        elif attempt.again:
+            self._finish(attempt, Unknown("the channel host was replaced during the attempt"))
         else:
-            self._under_way[key] = self._tasks.begin(self._attempt(effect))
+            self._under_way[key] = self._tasks.begin(self._attempt(attempt))
 
     async def drain(self, timeout_s: float) -> None:
         """Waits for attempts under way; what is not done by then is left, and will be uncertain."""
@@ -115,26 +115,26 @@ class Outbox:
         """Figures for operators."""
         return {"under_way": len(self._under_way), **self.counts}
 
-    async def _attempt(self, effect: DeliverNow) -> None:
+    async def _attempt(self, attempt: Attempt) -> None:
         try:
-            async with self._turns[effect.account]:
-                outcome: SentLike = await self._senders[effect.account].send(effect)
+            async with self._turns[attempt.account]:
+                outcome: SentLike = await self._senders[attempt.account].send(attempt)
         except Exception as exc:  # noqa: BLE001 - whatever a sender's bug raises, its attempt has an outcome
             # A sender raises for bugs alone, and then nobody knows how far it came. Said, counted, and never repeated
             # unless the policy says so; the error itself goes to the log without what was being sent.
             _log.error(
-                "outbox.sender_broke", delivery=effect.delivery, account=effect.account, error=type(exc).__name__
+                "outbox.sender_broke", delivery=attempt.delivery, account=attempt.account, error=type(exc).__name__
             )
             outcome = Unknown(f"the sender broke: {type(exc).__name__}")
         finally:
-            self._under_way.pop((effect.delivery, effect.attempt), None)
-        self._finish(effect, outcome)
+            self._under_way.pop((attempt.delivery, attempt.number), None)
+        self._finish(attempt, outcome)
 
-    def _finish(self, effect: DeliverNow, outcome: SentLike) -> None:
+    def _finish(self, attempt: Attempt, outcome: SentLike) -> None:
         # Neither its code nor its reason: they are the provider's words, which may quote what was sent and to whom.
-        _log.debug("outbox.attempted", delivery=effect.delivery, attempt=effect.attempt, status=outcome.status)
+        _log.debug("outbox.attempted", delivery=attempt.delivery, attempt=attempt.number, status=outcome.status)
         self.counts[outcome.status] += 1
-        self._outcomes[(effect.delivery, effect.attempt)] = outcome
+        self._outcomes[(attempt.delivery, attempt.number)] = outcome
         if len(self._outcomes) > OUTCOMES_MAX:
             self._outcomes.popitem(last=False)
-        self._report(effect, outcome)
+        self._report(attempt, outcome)

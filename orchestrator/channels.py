@@ -1,6 +1,6 @@
 """The channel host: the accounts that hold a listener of their own, and the ways out that the server serves itself.
 
-    SMTP in → Entrance → Intake → cell          cell → DeliverNow → Outbox → Sender → Outcome → cell
+    SMTP in → Entrance → Intake → cell          cell → Attempt → Outbox → Sender → Outcome → cell
 
 What a gateway client or a webhook serves is the gateway's.
 """
@@ -20,7 +20,7 @@ from adapters.channels.twilio.sender import TwilioSender
 from orchestrator.settings import Account, EmailAccount, GatewayAccount, TwilioAccount
 from orchestrator.settings.addresses import cannot_listen, host_and_port
 from protocol.ids import customer_of
-from protocol.links import AnyToCell, DeliverNow, Outcome, Refused
+from protocol.links import AnyToCell, Attempt, Outcome, Refused
 
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ STOPPING = Sent(status=SendStatus.FAILED, reason="the server is stopping; nothin
 class CellsLike(Protocol):
     """What the host needs of `orchestrator.cell_lines.cells.Cells`."""
 
-    on_deliver: Callable[[DeliverNow], None]
+    on_deliver: Callable[[Attempt], None]
 
     def ask(self, customer: str, make: Callable[[int], AnyToCell], done: Callable[[Any], None]) -> None:
         """Asks the customer's cell until it has answered."""
@@ -95,7 +95,7 @@ class ChannelHost:
         for sender in self._senders.values():
             await sender.close()
 
-    def deliver(self, attempt: DeliverNow) -> None:
+    def deliver(self, attempt: Attempt) -> None:
         """Makes the attempt; its outcome goes to the cell. On the way down it is answered without being made."""
         if self._stopping and not attempt.again:
             self._report(attempt, STOPPING)
@@ -122,11 +122,11 @@ class ChannelHost:
             raise cannot_listen(name, listen, exc) from exc
         _log.info("mail.listening", account=name, port=self._ports[listen])
 
-    def _report(self, attempt: DeliverNow, sent: SentLike) -> None:
+    def _report(self, attempt: Attempt, sent: SentLike) -> None:
         _log.info(
             "delivery.attempted",
             delivery=attempt.delivery,
-            attempt=attempt.attempt,
+            attempt=attempt.number,
             account=attempt.account,
             status=str(sent.status),
         )
@@ -141,7 +141,7 @@ class ChannelHost:
                 customer=customer,
                 conversation=attempt.conversation,
                 delivery=attempt.delivery,
-                attempt=attempt.attempt,
+                attempt=attempt.number,
                 status=str(sent.status),
                 external_id=sent.external_id,
                 code=sent.code,
@@ -152,7 +152,7 @@ class ChannelHost:
             # The cell knows better what became of the delivery, for instance by a report that came before.
             if isinstance(reply, Refused):
                 _log.info(
-                    "delivery.outcome_refused", delivery=attempt.delivery, attempt=attempt.attempt, code=reply.code
+                    "delivery.outcome_refused", delivery=attempt.delivery, attempt=attempt.number, code=reply.code
                 )
 
         self._cells.ask(customer, outcome, answered)

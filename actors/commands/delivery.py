@@ -39,7 +39,7 @@ from protocol.events import (
 )
 from protocol.events.event import SYSTEM
 from protocol.inbound import ARRIVED, SENT, DeliveryReport
-from protocol.links import DeliverNow, Outcome
+from protocol.links import Attempt, Outcome
 
 NO_TAKER = "no_taker"
 """The code of a failure for want of someone to take it: who looks for those that wait so finds them by it."""
@@ -187,16 +187,16 @@ def next_due_ms(state: Conversation) -> int | None:
     return min((d.next_at_ms for d in state.deliveries.values() if d.state == "waiting"), default=None)
 
 
-def effect_of(state: Conversation, delivery: str, *, again: bool) -> DeliverNow | None:
-    """The attempt under way as the effect a shell carries out; None where it is no longer under way."""
+def attempt_of(state: Conversation, delivery: str, *, again: bool) -> Attempt | None:
+    """The attempt under way, for whoever makes it; None where it is over."""
     found = state.deliveries.get(delivery)
     if found is None or found.state != "attempting":
         return None
-    return DeliverNow(
+    return Attempt(
         customer=state.customer,
         conversation=state.id,
         delivery=found.id,
-        attempt=found.attempt,
+        number=found.attempt,
         channel=found.channel,
         account=found.account,
         to=found.to,

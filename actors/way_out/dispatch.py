@@ -16,7 +16,7 @@ import msgspec
 
 from actors.lines import Line
 from protocol.ids import customer_of
-from protocol.links import DeliverNow
+from protocol.links import Attempt
 
 
 class Dispatch:
@@ -33,7 +33,7 @@ class Dispatch:
         """Whether at this peer somebody takes this account's deliveries, as far as was heard."""
         self._lines: dict[str, dict[str, Line]] = {}
         """Kind of peer → peer → its line."""
-        self._under_way: dict[str, DeliverNow] = {}
+        self._under_way: dict[str, Attempt] = {}
         self._written: dict[str, str] = {}
         """Delivery → the peer to whose line it was written."""
         self._busy: Counter[str] = Counter()
@@ -60,7 +60,7 @@ class Dispatch:
             for attempt in [each for each in self._under_way.values() if each.delivery not in self._written]:
                 self._give(attempt)
 
-    def start(self, attempt: DeliverNow) -> None:
+    def start(self, attempt: Attempt) -> None:
         """Hands out an attempt that is committed, or was found under way in a journey that was loaded."""
         if self.is_with_somebody(attempt):
             # That one is asked again. Another would not know it.
@@ -80,14 +80,14 @@ class Dispatch:
         if (peer := self._written.pop(delivery, None)) is not None:
             self._busy[peer] -= 1
 
-    def not_given(self) -> list[DeliverNow]:
+    def not_given(self) -> list[Attempt]:
         """Those that nobody was given: they wait for a line."""
         return [each for each in self._under_way.values() if each.delivery not in self._written]
 
-    def is_with_somebody(self, attempt: DeliverNow) -> bool:
+    def is_with_somebody(self, attempt: Attempt) -> bool:
         """Whether this very attempt was written to a peer's line before."""
         known = self._under_way.get(attempt.delivery)
-        return known is not None and known.attempt == attempt.attempt and attempt.delivery in self._written
+        return known is not None and known.number == attempt.number and attempt.delivery in self._written
 
     def of_account(self, account: str) -> int:
         """How many of the account are under way. Looks through all there are."""
@@ -107,7 +107,7 @@ class Dispatch:
         for attempt in [each for each in self._under_way.values() if customer_of(each.conversation) in members]:
             self.settle(attempt.delivery)
 
-    def _give(self, attempt: DeliverNow) -> None:
+    def _give(self, attempt: Attempt) -> None:
         lines = self._lines.get(self._served_by.get(attempt.account, ""), {}).values()
         taking = [line for line in lines if self._takes(line.peer, attempt.account)] if len(lines) > 1 else []
         reached = [line for line in taking or lines if line.open]

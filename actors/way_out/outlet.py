@@ -20,7 +20,7 @@ from actors.way_out.dispatch import Dispatch
 from actors.way_out.untaken import Untaken
 from actors.way_out.watching import Watchers
 from protocol.events import DeliveryAttempted, DeliveryDead, DeliveryFailed, DeliverySent, DeliveryUncertain
-from protocol.links import Answered, AnyFromCell, DeliverNow, Outcome, Rehomed, Watched
+from protocol.links import Answered, AnyFromCell, Attempt, Outcome, Rehomed, Watched
 
 
 class Outlet:
@@ -148,7 +148,7 @@ class Outlet:
 
     def attempt(self, conversation: Conversation, delivery: str, *, again: bool) -> None:
         """Hands out a committed attempt. `again`: it may have been handed out before."""
-        attempt = deliveries.effect_of(conversation, delivery, again=again)
+        attempt = deliveries.attempt_of(conversation, delivery, again=again)
         if attempt is None:
             return
         why_not = self._why_not(attempt)
@@ -164,7 +164,7 @@ class Outlet:
             if (why_not := self._why_not(attempt)) is not None:
                 self._refuse(_unserved(attempt, *why_not))
 
-    def _why_not(self, attempt: DeliverNow) -> tuple[str, str] | None:
+    def _why_not(self, attempt: Attempt) -> tuple[str, str] | None:
         """Code and reason where nobody serves the account, or not the message's channel."""
         if attempt.account not in self._served_by:
             return "no_account", f"no account {attempt.account} is configured"
@@ -185,7 +185,7 @@ class Outlet:
         self._note_untaken(journey)
 
 
-def _unserved(attempt: DeliverNow, code: str, reason: str) -> Outcome:
+def _unserved(attempt: Attempt, code: str, reason: str) -> Outcome:
     """What becomes of an attempt that nobody serves. One that was handed out before may have been made."""
     status, then = ("uncertain", "; it may have left before") if attempt.again else ("refused", "")
     return Outcome(
@@ -193,7 +193,7 @@ def _unserved(attempt: DeliverNow, code: str, reason: str) -> Outcome:
         customer=attempt.customer,
         conversation=attempt.conversation,
         delivery=attempt.delivery,
-        attempt=attempt.attempt,
+        attempt=attempt.number,
         status=status,
         code=code,
         reason=f"{reason}{then}",

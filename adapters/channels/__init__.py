@@ -10,7 +10,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from protocol.links import DeliverNow
+from protocol.links import Attempt
 
 
 class SendStatus(StrEnum):
@@ -38,7 +38,7 @@ class Sent(Struct, kw_only=True, frozen=True):
 class Sender(Protocol):
     """One channel account's way out."""
 
-    async def send(self, delivery: DeliverNow) -> Sent:
+    async def send(self, attempt: Attempt) -> Sent:
         """Makes the attempt. Never raises for what the outside does; a bug may raise, and counts as uncertain."""
         ...
 

@@ -27,9 +27,9 @@ from protocol.links import (
     Answered,
     AnyLink,
     AnyToCell,
+    Attempt,
     CellIs,
     CustomerRead,
-    DeliverNow,
     Elsewhere,
     HeadsAre,
     Input,
@@ -79,7 +79,7 @@ class Cells:
         self.on_updated: Callable[[Updated], None] = _ignore
         self.on_list_changed: Callable[[ListChanged], None] = _ignore
         self.on_heads: Callable[[HeadsAre], None] = _ignore
-        self.on_deliver: Callable[[DeliverNow], None] = _ignore
+        self.on_deliver: Callable[[Attempt], None] = _ignore
         self.on_fresh: Callable[[int], None] = _ignore
         """Of a cell, or `NOWHERE`: of all customers that have none."""
         self.on_moved: Callable[[str], None] = _ignore
@@ -257,7 +257,7 @@ class Cells:
                 self.on_heads(message)
             case ListChanged():
                 self.on_list_changed(message)
-            case DeliverNow():
+            case Attempt():
                 self.on_deliver(message)
             case CellIs():
                 self.generation = message.generation

@@ -21,7 +21,7 @@ from protocol.inbound import InboundEvent
 from protocol.links import (
     Answered,
     AnyToCell,
-    DeliverNow,
+    Attempt,
     HeadsAre,
     ListChanged,
     Replay,
@@ -40,7 +40,7 @@ class Cells(Protocol):
     on_updated: Callable[[Updated], None]
     on_list_changed: Callable[[ListChanged], None]
     on_heads: Callable[[HeadsAre], None]
-    on_deliver: Callable[[DeliverNow], None]
+    on_deliver: Callable[[Attempt], None]
     on_fresh: Callable[[int], None]
     on_moved: Callable[[str], None]
 

@@ -112,8 +112,8 @@ class CustomerRead(Link, frozen=True, tag=28):
     view: CustomerView | None
 
 
-class DeliverNow(Link, frozen=True, tag=29):
-    """Make this attempt; it is journaled.
+class Attempt(Link, frozen=True, tag=29):
+    """One attempt to send a delivery, to be made now; it is journaled.
 
     With `again` it was given out before, perhaps to an earlier life of the receiver: one who does not know it must not
     send it, but answer `uncertain`. What is `automatic` a rule wrote, and no person.
@@ -122,7 +122,8 @@ class DeliverNow(Link, frozen=True, tag=29):
     customer: str
     conversation: str
     delivery: str
-    attempt: int
+    number: int
+    """Which attempt of the delivery it is, from 1."""
     channel: str
     account: str
     to: str
@@ -176,6 +177,6 @@ AnyFromCell = (
     | ListChanged
     | HeadsAre
     | CustomerRead
-    | DeliverNow
+    | Attempt
     | CellIs
 )

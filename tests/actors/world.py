@@ -26,7 +26,7 @@ from orchestrator.pipes.memory import MemoryWire, connect_in_memory, memory_end
 from orchestrator.way_in.intake import AccountRule, Intake, IntakeLimits
 from protocol.inbound import AnyData, InboundEvent, MessageArrived
 from protocol.journal import Record
-from protocol.links import DeliverNow, ListChanged, Outcome, Updated
+from protocol.links import Attempt, ListChanged, Outcome, Updated
 from protocol.shards import SHARDS
 from tests.actors.player import POLICY
 
@@ -57,7 +57,7 @@ class World:
         self.cells = Cells(cells)
         self.updates: list[Updated] = []
         self.rows: list[ListChanged] = []
-        self.delivers: list[DeliverNow] = []
+        self.delivers: list[Attempt] = []
         self.cells.on_updated = self.updates.append
         self.cells.on_list_changed = self.rows.append
         self.cells.on_deliver = self.delivers.append
@@ -188,12 +188,12 @@ class World:
             data=MessageArrived(text=data) if isinstance(data, str) else data,
         )
 
-    def report(self, effect: DeliverNow, status: str) -> None:
+    def report(self, attempt: Attempt, status: str) -> None:
         """The outbox's word on an attempt."""
         self.cells.ask(
-            effect.customer,
+            attempt.customer,
             lambda ref: Outcome(
-                ref, effect.customer, effect.conversation, effect.delivery, effect.attempt, status, external_id="x@y"
+                ref, attempt.customer, attempt.conversation, attempt.delivery, attempt.number, status, external_id="x@y"
             ),
             lambda reply: None,
         )

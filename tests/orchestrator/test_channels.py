@@ -18,7 +18,7 @@ from orchestrator.settings import Account, EmailAccount, GatewayAccount, Setting
 from orchestrator.settings.addresses import host_and_port
 from protocol.errors import Code, Refusal
 from protocol.inbound import InboundEvent
-from protocol.links import Answered, AnyToCell, DeliverNow, Outcome, Refused
+from protocol.links import Answered, AnyToCell, Attempt, Outcome, Refused
 
 NOW_MS = 1_793_613_600_000
 ANSWERED = Answered(1, "committed", "cu1-1", 1, 1)
@@ -28,7 +28,7 @@ class FakeCells:
     """Keeps what it is asked, and answers at once."""
 
     def __init__(self) -> None:
-        self.on_deliver: Callable[[DeliverNow], None] = lambda _: None
+        self.on_deliver: Callable[[Attempt], None] = lambda _: None
         self.outcomes: list[Outcome] = []
         self.reply: object = ANSWERED
         self.bugs: list[Exception] = []
@@ -112,13 +112,13 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     await mailbox.stop()
 
 
-def attempt(**given: Any) -> DeliverNow:
+def attempt(**given: Any) -> Attempt:
     """An attempt that a cell gives out."""
     usual: dict[str, Any] = {
-        "customer": "cu1", "conversation": "cu1-1", "delivery": "cu1-1.5", "attempt": 1, "channel": "email",
+        "customer": "cu1", "conversation": "cu1-1", "delivery": "cu1-1.5", "number": 1, "channel": "email",
         "account": "mail", "to": "mailto:ann@example.org", "text": "Hello", "subject": "My bill", "references": [],
     }  # fmt: skip
-    return DeliverNow(**{**usual, **given})
+    return Attempt(**{**usual, **given})
 
 
 async def send(port: int, to: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 from adapters.channels import SendStatus, Sent
-from protocol.links import DeliverNow
+from protocol.links import Attempt
 from protocol.wording import digest_of
 from tests.simulation.life import Life
 
@@ -82,15 +82,17 @@ class ProviderSender:
         self._provider = provider
         self._life = life
 
-    async def send(self, now: DeliverNow) -> Sent:
-        self._provider.attempt(now.delivery, now.attempt)
+    async def send(self, attempt: Attempt) -> Sent:
+        self._provider.attempt(attempt.delivery, attempt.number)
         status, really = self._provider.outcome()
         await self._life.passing(self._provider.takes_s())
         if really:
-            digest = digest_of(now.to, now.subject, now.text)
-            self._provider.record(Sending(now.delivery, now.attempt, now.account, now.to, now.text, digest))
+            digest = digest_of(attempt.to, attempt.subject, attempt.text)
+            self._provider.record(
+                Sending(attempt.delivery, attempt.number, attempt.account, attempt.to, attempt.text, digest)
+            )
         await self._life.passing(self._provider.takes_s())
-        return Sent(status=SendStatus(status), external_id=f"x{now.delivery}@provider" if status == "sent" else "")
+        return Sent(status=SendStatus(status), external_id=f"x{attempt.delivery}@provider" if status == "sent" else "")
 
     async def close(self) -> None:
         """It holds nothing."""

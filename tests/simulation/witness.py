@@ -32,8 +32,8 @@ from protocol.frames import (
 from protocol.links import (
     Answered,
     AnyLink,
+    Attempt,
     CustomerRead,
-    DeliverNow,
     HeadsAre,
     ListChanged,
     ListWatched,
@@ -142,7 +142,7 @@ class Witness:
             case HeadsAre(heads=heads):
                 for conversation, head in heads.items():
                     self._head(conversation, head, "heads")
-            case DeliverNow(delivery=delivery, attempt=attempt):
+            case Attempt(delivery=delivery, number=attempt):
                 self.attempted(delivery, attempt)
             case PolicyIs(version=version) if version > self._ledger.policy:
                 self._broken("committed_only", f"version {version} was told; {self._ledger.policy} is synced")

@@ -30,7 +30,7 @@ from adapters.channels.email import threads
 from adapters.channels.email.compose import compose
 from adapters.channels.email.headers import is_address, line
 from protocol.identities import kind_of, value_of
-from protocol.links import DeliverNow
+from protocol.links import Attempt
 
 TIMEOUT_S = 60.0
 """For each answer. RFC 5321 §4.5.3.2 would wait for minutes; a relay nearby that takes one is ill."""
@@ -81,19 +81,19 @@ class EmailSender:
         self._now_ms = now_ms or (lambda: time.time_ns() // 1_000_000)
         self._timeout_s = timeout_s
 
-    async def send(self, delivery: DeliverNow) -> Sent:
+    async def send(self, attempt: Attempt) -> Sent:
         """Makes the attempt. What cannot be a mail is refused before anything leaves."""
-        to = _recipient(delivery.to)
+        to = _recipient(attempt.to)
         if not to:
             return _refused("the recipient is no mail address that this server can write to")
-        mail = compose(delivery, address=self._account.address, to=to, now_ms=self._now_ms())
+        mail = compose(attempt, address=self._account.address, to=to, now_ms=self._now_ms())
         client = self._client()
         try:
             await client.connect()
         except (aiosmtplib.SMTPException, OSError, ValueError) as exc:
             return Sent(status=SendStatus.FAILED, code=_code(exc), reason=f"no session with the relay: {_words(exc)}")
         try:
-            return await self._hand_over(client, mail, to, threads.message_id(delivery, self._account.address))
+            return await self._hand_over(client, mail, to, threads.message_id(attempt, self._account.address))
         finally:
             # Without QUIT: the mail is settled, and a relay that hangs now must not hold the outbox.
             client.close()

@@ -10,7 +10,7 @@ mail systems keep one of two mails with the same Message-ID. Mails of earlier ve
 import re
 from typing import NamedTuple
 
-from protocol.links import DeliverNow
+from protocol.links import Attempt
 from protocol.wording import digest_of
 
 _DELIVERY = re.compile(r"(cu[0-9A-Za-z]{1,32}-[0-9]{1,12}\.[0-9]{1,12})(?:\.([0-9a-f]{8}))?", re.ASCII)
@@ -23,10 +23,10 @@ def domain_of(address: str) -> str:
     return address.rpartition("@")[2].lower()
 
 
-def message_id(delivery: DeliverNow, address: str) -> str:
+def message_id(attempt: Attempt, address: str) -> str:
     """The bare Message-ID of a delivery that leaves from `address`: the same in every attempt."""
-    digest = digest_of(delivery.to, delivery.subject, delivery.text)
-    return f"{delivery.delivery}.{digest}@{domain_of(address)}"
+    digest = digest_of(attempt.to, attempt.subject, attempt.text)
+    return f"{attempt.delivery}.{digest}@{domain_of(address)}"
 
 
 class Ours(NamedTuple):

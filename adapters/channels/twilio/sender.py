@@ -23,7 +23,7 @@ from adapters.channels import SendStatus, Sent
 from adapters.channels.twilio.inbound import BODY_MAX, TwilioLine
 from protocol.identities import kind_of, value_of
 from protocol.lengths import utf16_length
-from protocol.links import DeliverNow
+from protocol.links import Attempt
 from protocol.wording import digest_of
 
 BODY_TOO_LONG = "21617"
@@ -91,23 +91,23 @@ class TwilioSender:
             limits=httpx.Limits(max_connections=_CONNECTIONS_MAX, max_keepalive_connections=0),
         )
 
-    async def send(self, delivery: DeliverNow) -> Sent:
+    async def send(self, attempt: Attempt) -> Sent:
         """Makes the attempt. What cannot be an SMS is refused before anything leaves."""
-        prefix = _PREFIXES.get(kind_of(delivery.to))
+        prefix = _PREFIXES.get(kind_of(attempt.to))
         if prefix is None:
-            return _refused("", f"Twilio cannot reach a {kind_of(delivery.to)} identity")
-        if not delivery.text:
+            return _refused("", f"Twilio cannot reach a {kind_of(attempt.to)} identity")
+        if not attempt.text:
             return _refused(BODY_MISSING, "the message has no text")
-        if (length := utf16_length(delivery.text)) > BODY_MAX:
+        if (length := utf16_length(attempt.text)) > BODY_MAX:
             return _refused(BODY_TOO_LONG, f"a message may have {BODY_MAX} characters; this one has {length}")
         form = {
-            "To": prefix + value_of(delivery.to),
+            "To": prefix + value_of(attempt.to),
             "From": prefix + self._number,
-            "Body": delivery.text,
+            "Body": attempt.text,
         }
         if self._callback:
-            digest = digest_of(delivery.to, delivery.subject, delivery.text)
-            form["StatusCallback"] = f"{self._callback}{quote(delivery.delivery)}&digest={digest}"
+            digest = digest_of(attempt.to, attempt.subject, attempt.text)
+            form["StatusCallback"] = f"{self._callback}{quote(attempt.delivery)}&digest={digest}"
         return await self._post(form)
 
     async def close(self) -> None:

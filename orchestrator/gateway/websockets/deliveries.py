@@ -24,7 +24,7 @@ from orchestrator.gateway.peers import Cells
 from protocol.errors import Code, Refusal
 from protocol.frames import Deliver, Delivered
 from protocol.ids import conversation_of, customer_of
-from protocol.links import Answered, DeliverNow, Outcome, Refused
+from protocol.links import Answered, Attempt, Outcome, Refused
 from protocol.oldest import forget_oldest
 from protocol.outcomes import checked
 from protocol.wording import digest_of
@@ -62,7 +62,7 @@ class Taker(Protocol):
 class _Waiting(Struct, frozen=True):
     """A delivery that a client has not answered."""
 
-    attempt: DeliverNow
+    attempt: Attempt
     number: int
     since_s: float
 
@@ -81,7 +81,7 @@ class Deliveries:
         self._waiting: dict[Taker, dict[tuple[str, int], _Waiting]] = {}
         self._elsewheres: dict[Taker, int] = {}
         """How many answers of each are with the cells, about what nobody here gave it."""
-        self._uncertain: dict[tuple[str, int], DeliverNow] = {}
+        self._uncertain: dict[tuple[str, int], Attempt] = {}
         self._reported: dict[tuple[str, int], Outcome] = {}
         self._told: list[str] = []
         """Which accounts are taken, as every cell was told."""
@@ -124,7 +124,7 @@ class Deliveries:
         """The cell is new: it does not know who is here."""
         self._cells.takers_are(self._told, cell)
 
-    def deliver(self, attempt: DeliverNow) -> None:
+    def deliver(self, attempt: Attempt) -> None:
         """Gives an attempt to the least busy of the account's clients. One that is given out again (`attempt.again`) is
         waited for where a client has it, repeated where its answer is known, else uncertain: it may have been made."""
         if attempt.again:
@@ -143,7 +143,7 @@ class Deliveries:
         number = taker.deliver(
             Deliver(
                 delivery=attempt.delivery,
-                attempt=attempt.attempt,
+                attempt=attempt.number,
                 account=attempt.account,
                 channel=attempt.channel,
                 to=attempt.to,
@@ -153,7 +153,7 @@ class Deliveries:
                 digest=digest_of(attempt.to, attempt.subject, attempt.text),
             )
         )
-        self._waiting[taker][attempt.delivery, attempt.attempt] = _Waiting(attempt, number, self._clock_s())
+        self._waiting[taker][attempt.delivery, attempt.number] = _Waiting(attempt, number, self._clock_s())
 
     def _say_taken(self) -> None:
         """Ahead of what is said to be `untaken` from here on, so that a cell which hears that knows why."""
@@ -162,8 +162,8 @@ class Deliveries:
             self._told = taken
             self._cells.takers_are(taken)
 
-    def _deliver_again(self, attempt: DeliverNow) -> None:
-        key = (attempt.delivery, attempt.attempt)
+    def _deliver_again(self, attempt: Attempt) -> None:
+        key = (attempt.delivery, attempt.number)
         if any(key in waiting for waiting in self._waiting.values()):
             return
         if known := self._reported.get(key):
@@ -181,7 +181,7 @@ class Deliveries:
         else:
             self._report(attempt, frame.status, external_id=frame.external_id, code=frame.code, reason=frame.reason)
 
-    def _answered(self, taker: Taker, key: tuple[str, int]) -> DeliverNow | None:
+    def _answered(self, taker: Taker, key: tuple[str, int]) -> Attempt | None:
         """The attempt that the client answers, which is from then on none that is to be answered; None where nothing is
         known of one here. Raises `Refusal`.
 
@@ -247,13 +247,13 @@ class Deliveries:
         for key in [key for key, waiting in mine.items() if waiting.since_s <= overdue]:
             self._unsure(mine.pop(key).attempt, f"the client did not answer within {ANSWER_WITHIN_S:g} s")
 
-    def _unsure(self, attempt: DeliverNow, reason: str) -> None:
-        self._uncertain[attempt.delivery, attempt.attempt] = attempt
+    def _unsure(self, attempt: Attempt, reason: str) -> None:
+        self._uncertain[attempt.delivery, attempt.number] = attempt
         forget_oldest(self._uncertain, REMEMBERED_MAX)
         self._report(attempt, "uncertain", reason=reason)
 
     def _report(
-        self, attempt: DeliverNow, status: str, *, external_id: str = "", code: str = "", reason: str = ""
+        self, attempt: Attempt, status: str, *, external_id: str = "", code: str = "", reason: str = ""
     ) -> None:
         self._metrics.deliveries.labels("failed" if status == UNTAKEN else status).inc()
         # Whose it was when it began: who had it as the attempt was made may have been merged since, without it.
@@ -263,13 +263,13 @@ class Deliveries:
             customer=customer,
             conversation=attempt.conversation,
             delivery=attempt.delivery,
-            attempt=attempt.attempt,
+            attempt=attempt.number,
             status=status,
             external_id=external_id,
             code=code,
             reason=reason,
         )
-        self._reported[attempt.delivery, attempt.attempt] = outcome
+        self._reported[attempt.delivery, attempt.number] = outcome
         forget_oldest(self._reported, REMEMBERED_MAX)
         self._tell(outcome)
 

@@ -8,7 +8,7 @@ import pytest
 
 from actors.capture.capturing import capture
 from actors.cells import snapshots
-from actors.commands.delivery import effect_of
+from actors.commands.delivery import attempt_of
 from actors.rules.capture import CaptureRules, Field, Template
 from actors.rules.context import ContextRules, KeyRules, Sensitivity, SwitchRules
 from actors.rules.correlation import CorrelationRules, Window
@@ -335,9 +335,9 @@ def test_a_question_says_that_no_person_wrote_it() -> None:
     leaving = []
     for events in (player.message("my bill"), player.command(Reply(text="It is paid."))):
         [queued] = [event.delivery for event in events if isinstance(event, MessageQueued)]
-        leaving.append(effect_of(player.state.conversations[CONVERSATION], queued, again=False))
+        leaving.append(attempt_of(player.state.conversations[CONVERSATION], queued, again=False))
         player.outcome(queued, 1, "sent")
-    assert [effect and effect.automatic for effect in leaving] == [True, False]
+    assert [attempt and attempt.automatic for attempt in leaving] == [True, False]
 
 
 def test_where_nobody_can_be_asked_the_agent_is() -> None:

@@ -463,7 +463,7 @@ async def test_an_attempt_leaves_after_its_commit_and_once() -> None:
         answer = await made.intake.submit(made.event(account="chat", identities=("web:1",)))
         await made.intake.command(actor="agent:ann", id="1", conversation=answer.stream, command=Reply(text="hi"))
         await made.until(lambda: made.delivers)
-        assert (made.delivers[0].attempt, made.delivers[0].again) == (1, False)
+        assert (made.delivers[0].number, made.delivers[0].again) == (1, False)
         await made.archived()
         made.kill_cell(0)
         cell = await made.start_cell(0)

@@ -44,7 +44,7 @@ def replied(player: Player, text: str = "answer", **fields: str) -> str:
 
 
 def test_a_reply_is_queued_and_its_attempt_journaled_before_it_is_made() -> None:
-    """The attempt is an event of the same step, and the effect is made of it."""
+    """The attempt is an event of the same step, and what is handed out is made of it."""
     player = Player()
     player.message(reference="mail-1@x", subject="Bill")
     events = player.command(Reply(text="answer"))
@@ -53,10 +53,10 @@ def test_a_reply_is_queued_and_its_attempt_journaled_before_it_is_made() -> None
     assert isinstance(queued, MessageQueued)
     assert (queued.delivery, queued.to, queued.account) == (f"{CONVERSATION}.4", "mailto:ann@example.org", "mail")
     assert queued.references == ["mail-1@x"]
-    effect = deliveries.effect_of(player.state.conversations[CONVERSATION], queued.delivery, again=False)
-    assert effect is not None
-    assert effect.attempt == 1
-    assert effect.text == "answer"
+    attempt = deliveries.attempt_of(player.state.conversations[CONVERSATION], queued.delivery, again=False)
+    assert attempt is not None
+    assert attempt.number == 1
+    assert attempt.text == "answer"
 
 
 def test_one_message_at_a_time_leaves_on_a_channel() -> None:
@@ -196,9 +196,9 @@ def test_a_replay_counts_on_and_has_all_attempts_once_more() -> None:
         player.pass_time(10_000)
     assert player.state.conversations[CONVERSATION].deliveries[delivery].state == "dead"
     player.command(ReplayDelivery(delivery=delivery))
-    effect = deliveries.effect_of(player.state.conversations[CONVERSATION], delivery, again=False)
-    assert effect is not None
-    assert effect.attempt == 4
+    again = deliveries.attempt_of(player.state.conversations[CONVERSATION], delivery, again=False)
+    assert again is not None
+    assert again.number == 4
     assert player.outcome(delivery, 1, "sent") == []
     failed = player.outcome(delivery, 4, "failed")
     assert isinstance(failed[0], DeliveryFailed)

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from actors.way_out.dispatch import Dispatch
 from actors.way_out.untaken import Untaken
-from protocol.links import AnyLink, DeliverNow
+from protocol.links import AnyLink, Attempt
 
 SERVED_BY = {"chat": "gateway", "mail": "channels"}
 
@@ -16,11 +16,11 @@ class Wire:
         self.peer = peer
         self.open = True
         self.full = False
-        self.sent: list[DeliverNow] = []
+        self.sent: list[Attempt] = []
 
     def send(self, message: AnyLink) -> None:
         """Keeps it."""
-        assert isinstance(message, DeliverNow)
+        assert isinstance(message, Attempt)
         self.sent.append(message)
 
     @property
@@ -50,9 +50,9 @@ class Room:
         self.dispatch.takers_changed()
 
 
-def attempt(delivery: str, account: str = "chat", customer: str = "cu1", conversation: str = "cu1-1") -> DeliverNow:
+def attempt(delivery: str, account: str = "chat", customer: str = "cu1", conversation: str = "cu1-1") -> Attempt:
     """The first one of a delivery."""
-    return DeliverNow(customer, conversation, delivery, 1, account, account, f"{account}:1", "hello", "", [])
+    return Attempt(customer, conversation, delivery, 1, account, account, f"{account}:1", "hello", "", [])
 
 
 def test_an_attempt_goes_where_its_account_is_taken() -> None:
@@ -143,7 +143,7 @@ def test_one_that_is_loaded_anew_goes_again_to_who_has_it() -> None:
     had.open = False
     room.dispatch.start(replace(attempt("a"), again=True))
     assert (had.given[-1], other.given) == ("a+", before)
-    room.dispatch.start(replace(attempt("a"), attempt=2))
+    room.dispatch.start(replace(attempt("a"), number=2))
     assert other.given == [*before, "a"]
 
 

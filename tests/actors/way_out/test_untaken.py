@@ -7,7 +7,7 @@ from actors.rules.policies import packed
 from actors.rules.policy import AccountRules, Policy
 from actors.way_out.untaken import AT_ONCE_MAX, UNDER_WAY_MAX, Untaken
 from protocol.commands import Reply
-from protocol.links import DeliverNow, PoliciesAre, TakersAre
+from protocol.links import Attempt, PoliciesAre, TakersAre
 from tests.actors.player import POLICY
 from tests.actors.world import World, world
 
@@ -55,7 +55,7 @@ async def reply(made: World, conversation: str, text: str) -> None:
     await made.intake.command(actor="agent:ann", id=text, conversation=conversation, command=Reply(text=text))
 
 
-async def nobody_takes(made: World, number: int) -> DeliverNow:
+async def nobody_takes(made: World, number: int) -> Attempt:
     """The gateway has nobody for the attempt of that number."""
     await made.until(lambda: len(made.delivers) > number)
     made.report(made.delivers[number], "untaken")
@@ -78,13 +78,13 @@ async def test_it_goes_out_from_memory_and_after_a_cells_death() -> None:
         await made.until(lambda: ticked(made, cell) == 2)
         made.cells.tell_all(TakersAre([]))
         again = await nobody_takes(made, 1)
-        assert (again.delivery, again.attempt, again.again) == (first.delivery, 2, False)
+        assert (again.delivery, again.number, again.again) == (first.delivery, 2, False)
         await made.archived()
         made.kill_cell(0)
         made.cells.on_fresh = lambda index: made.cells.takers_are(["chat"], index)
         new = await made.start_cell(0)
         await made.until(lambda: ticked(made, new) == 3)
-        assert (made.delivers[2].attempt, made.delivers[2].again) == (3, False)
+        assert (made.delivers[2].number, made.delivers[2].again) == (3, False)
         made.report(made.delivers[2], "sent")
         await made.until(lambda: new.status()["attempts_under_way"] == 0)
         assert len(made.delivers) == 3
@@ -103,7 +103,7 @@ async def test_it_goes_out_though_the_customer_left_memory() -> None:
         assert cell.status()["live_journeys"] == 0
         made.cells.tell_all(TakersAre(["chat"]))
         await made.until(lambda: ticked(made, cell) == 2)
-        assert made.delivers[1].attempt == 2
+        assert made.delivers[1].number == 2
 
 
 async def test_it_waits_while_this_cell_knows_of_no_such_account() -> None:
@@ -124,7 +124,7 @@ async def test_it_waits_while_this_cell_knows_of_no_such_account() -> None:
         await made.intake.submit(made.event(account="app", identities=("web:1",)))
         learn(cell, 3, with_app)
         await made.until(lambda: ticked(made, cell) == 2)
-        assert made.delivers[1].attempt == 2
+        assert made.delivers[1].number == 2
 
 
 def ticked(made: World, cell: Cell) -> int:

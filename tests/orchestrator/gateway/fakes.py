@@ -21,8 +21,8 @@ from protocol.journal import Record
 from protocol.links import (
     Answered,
     AnyToCell,
+    Attempt,
     CustomerRead,
-    DeliverNow,
     HeadsAre,
     ListChanged,
     ListWatched,
@@ -58,7 +58,7 @@ class FakeCells:
         self.on_updated: Callable[[Updated], None] = nothing
         self.on_list_changed: Callable[[ListChanged], None] = nothing
         self.on_heads: Callable[[HeadsAre], None] = nothing
-        self.on_deliver: Callable[[DeliverNow], None] = nothing
+        self.on_deliver: Callable[[Attempt], None] = nothing
         self.on_fresh: Callable[[int], None] = nothing
         self.on_moved: Callable[[str], None] = nothing
         self.generation = "g1"

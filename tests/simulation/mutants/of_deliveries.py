@@ -11,20 +11,20 @@ from orchestrator.gateway.websockets.deliveries import Deliveries
 from protocol.entities import Delivery
 from protocol.events import AnyEvent, DeliveryAttempted, DeliveryDead, DeliverySent
 from protocol.events.event import SYSTEM
-from protocol.links import DeliverNow
+from protocol.links import Attempt
 from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
 
 
 @mutant_of_either
 def words_of_another(plant: Plant) -> None:
     """An attempt carries the words of its conversation's newest message, whichever it is of."""
-    effect_of = delivery.effect_of
+    attempt_of = delivery.attempt_of
 
-    def careless(state: Conversation, id: str, *, again: bool) -> DeliverNow | None:
-        effect = effect_of(state, id, again=again)
-        return effect and msgspec.structs.replace(effect, text=list(state.deliveries.values())[-1].text)
+    def careless(state: Conversation, id: str, *, again: bool) -> Attempt | None:
+        attempt = attempt_of(state, id, again=again)
+        return attempt and msgspec.structs.replace(attempt, text=list(state.deliveries.values())[-1].text)
 
-    plant(delivery, "effect_of", careless)
+    plant(delivery, "attempt_of", careless)
 
 
 @mutant_of_either
@@ -47,8 +47,8 @@ def begun_anew_while_under_way(plant: Plant) -> None:
 def uncertain_called_sent(plant: Plant) -> None:
     """A delivery that was written to a client's socket and not answered is said to be sent."""
 
-    def hopeful(self: Deliveries, now: DeliverNow, reason: str) -> None:
-        self._report(now, "sent", reason=reason)
+    def hopeful(self: Deliveries, attempt: Attempt, reason: str) -> None:
+        self._report(attempt, "sent", reason=reason)
 
     plant(Deliveries, "_unsure", hopeful)
 
@@ -57,8 +57,8 @@ def uncertain_called_sent(plant: Plant) -> None:
 def uncertain_called_refused(plant: Plant) -> None:
     """A delivery that was written to a client's socket and not answered is said to be dead."""
 
-    def gloomy(self: Deliveries, now: DeliverNow, reason: str) -> None:
-        self._report(now, "refused", reason=reason)
+    def gloomy(self: Deliveries, attempt: Attempt, reason: str) -> None:
+        self._report(attempt, "refused", reason=reason)
 
     plant(Deliveries, "_unsure", gloomy)
 

@@ -16,7 +16,7 @@ from orchestrator.gateway.websockets.inboxes import Inboxes
 from orchestrator.gateway.websockets.outgoing import Outgoing
 from orchestrator.way_in.intake import Intake
 from protocol.frames import Ack
-from protocol.links import DeliverNow
+from protocol.links import Attempt
 from protocol.pipe import PipeEnd
 from protocol.watched import WatchedConversations
 from tests.simulation.mutants.planting import Plant, mutant, mutant_of_either
@@ -137,8 +137,8 @@ def handed_out_again_unmarked(plant: Plant) -> None:
     """The channel host makes an attempt that a former life of it may have made."""
     deliver = Outbox.deliver
 
-    def trusting(self: Outbox, effect: DeliverNow) -> None:
-        deliver(self, msgspec.structs.replace(effect, again=False))
+    def trusting(self: Outbox, attempt: Attempt) -> None:
+        deliver(self, msgspec.structs.replace(attempt, again=False))
 
     plant(Outbox, "deliver", trusting)
 
@@ -147,8 +147,8 @@ def handed_out_again_unmarked(plant: Plant) -> None:
 def uncertain_called_failed(plant: Plant) -> None:
     """A delivery that was written to a client's socket and not answered is said to have failed: it is sent again."""
 
-    def sure(self: Deliveries, now: DeliverNow, reason: str) -> None:
-        self._report(now, "failed", reason=reason)
+    def sure(self: Deliveries, attempt: Attempt, reason: str) -> None:
+        self._report(attempt, "failed", reason=reason)
 
     plant(Deliveries, "_unsure", sure)
 

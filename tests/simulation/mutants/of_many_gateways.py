@@ -3,7 +3,7 @@
 from actors.lines import Line
 from actors.way_out.dispatch import Dispatch
 from actors.way_out.watching import Watchers
-from protocol.links import DeliverNow
+from protocol.links import Attempt
 from tests.simulation.mutants.planting import Plant, mutant_of_either
 
 
@@ -48,11 +48,11 @@ def given_to_every_gateway(plant: Plant) -> None:
     """An attempt is handed to each peer that could make it."""
     give = Dispatch._give
 
-    def generous(self: Dispatch, effect: DeliverNow) -> None:
-        give(self, effect)
-        for line in self._lines.get(self._served_by.get(effect.account, ""), {}).values():
-            if line.open and self._written.get(effect.delivery) != line.peer:
-                line.send(effect)
+    def generous(self: Dispatch, attempt: Attempt) -> None:
+        give(self, attempt)
+        for line in self._lines.get(self._served_by.get(attempt.account, ""), {}).values():
+            if line.open and self._written.get(attempt.delivery) != line.peer:
+                line.send(attempt)
 
     plant(Dispatch, "_give", generous)
 
@@ -61,10 +61,10 @@ def given_to_every_gateway(plant: Plant) -> None:
 def given_where_nobody_takes(plant: Plant) -> None:
     """An attempt goes to the gateway that is least busy, whether or not somebody takes it there."""
 
-    def nowhere(self: Dispatch, effect: DeliverNow) -> None:
+    def nowhere(self: Dispatch, attempt: Attempt) -> None:
         takes, self._takes = self._takes, lambda peer, account: True
         try:
-            give(self, effect)
+            give(self, attempt)
         finally:
             self._takes = takes
 

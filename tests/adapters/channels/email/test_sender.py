@@ -17,17 +17,17 @@ from adapters.channels.email.sender import EmailSender
 from adapters.channels.fakes.mailbox import Letter, Mailbox, Trouble, behave_once
 from orchestrator.settings import EmailAccount
 from protocol.inbound import REFERENCES_MAX
-from protocol.links import DeliverNow
+from protocol.links import Attempt
 from tests.adapters.channels.letters import ADDRESS, DELIVERY, SENT_MS, message
 
 
-def delivery(**given: Any) -> DeliverNow:
+def delivery(**given: Any) -> Attempt:
     """An attempt."""
     usual: dict[str, Any] = {
         "customer": "cu2jxk5q7wzn3a4b5c",
         "conversation": "cu2jxk5q7wzn3a4b5c-3",
         "delivery": DELIVERY,
-        "attempt": 1,
+        "number": 1,
         "channel": "email",
         "account": "mail",
         "to": "mailto:ann@example.org",
@@ -35,7 +35,7 @@ def delivery(**given: Any) -> DeliverNow:
         "subject": "My bill",
         "references": ["first@example.org", "second@example.org"],
     }
-    return DeliverNow(**{**usual, **given})
+    return Attempt(**{**usual, **given})
 
 
 OURS = threads.message_id(delivery(), ADDRESS)
@@ -109,7 +109,7 @@ def test_other_words_under_the_same_delivery_are_another_mail() -> None:
     """A server that was restored gives ids once more; mail systems drop the second of two mails with one Message-ID."""
     other = threads.message_id(delivery(text="We put it back."), ADDRESS)
     assert other != OURS
-    assert threads.message_id(delivery(attempt=2), ADDRESS) == OURS
+    assert threads.message_id(delivery(number=2), ADDRESS) == OURS
     former = f"{DELIVERY}@throughline.example"
     found = [threads.ours_of(id, ADDRESS) for id in (OURS, other, former)]
     assert [ours and ours.delivery for ours in found] == [DELIVERY] * 3

@@ -18,7 +18,7 @@ from adapters.channels.twilio.inbound import BODY_MAX, handle
 from adapters.channels.twilio.sender import TwilioSender, outcome
 from protocol.errors import Refusal
 from protocol.inbound import DeliveryReport, InboundEvent, MessageArrived
-from protocol.links import DeliverNow
+from protocol.links import Attempt
 from protocol.wording import digest_of
 
 ACCOUNT_SID = "AC0123456789abcdef0123456789abcdef"
@@ -51,13 +51,13 @@ async def twilio(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeTwilio]:
     await fake.close()
 
 
-def delivery(to: str = f"tel:{CUSTOMER}", text: str = "It was our fault.") -> DeliverNow:
+def delivery(to: str = f"tel:{CUSTOMER}", text: str = "It was our fault.") -> Attempt:
     """An attempt to make."""
-    return DeliverNow(
+    return Attempt(
         customer="cuabcdefghijklmnop",
         conversation="cuabcdefghijklmnop-1",
         delivery=DELIVERY,
-        attempt=1,
+        number=1,
         channel="sms",
         account="sms",
         to=to,
@@ -67,7 +67,7 @@ def delivery(to: str = f"tel:{CUSTOMER}", text: str = "It was our fault.") -> De
     )
 
 
-async def attempt(account: Account, what: DeliverNow, *, public_url: str = "") -> Sent:
+async def attempt(account: Account, what: Attempt, *, public_url: str = "") -> Sent:
     """Makes one attempt with a sender of its own."""
     sender = TwilioSender(account, public_url=public_url, timeout=PATIENCE)
     try:
@@ -152,7 +152,7 @@ async def test_without_a_connection_it_surely_failed(twilio: FakeTwilio) -> None
     ],
 )
 async def test_what_twilio_refuses_is_refused_with_its_code(
-    twilio: FakeTwilio, account: Account, what: DeliverNow, code: str
+    twilio: FakeTwilio, account: Account, what: Attempt, code: str
 ) -> None:
     """An operator sees Twilio's own number and text, which tell what to mend."""
     twilio.unsubscribed.add("+447700900666")
@@ -170,7 +170,7 @@ async def test_what_twilio_refuses_is_refused_with_its_code(
         (delivery(to="mailto:ann@example.org"), ""),
     ],
 )
-async def test_what_cannot_be_an_sms_never_leaves(twilio: FakeTwilio, what: DeliverNow, code: str) -> None:
+async def test_what_cannot_be_an_sms_never_leaves(twilio: FakeTwilio, what: Attempt, code: str) -> None:
     """It is refused here, without a request, and without a word of the customer's."""
     sent = await attempt(Account(api=await twilio.start()), what)
     assert (sent.status, sent.code) == (SendStatus.REFUSED, code)

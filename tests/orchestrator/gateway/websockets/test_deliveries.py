@@ -10,12 +10,12 @@ from orchestrator.gateway.health.metrics import Metrics
 from orchestrator.gateway.websockets.deliveries import ANSWER_WITHIN_S, UNANSWERED_MAX, Deliveries
 from protocol.errors import Code, Refusal
 from protocol.frames import Deliver, Delivered
-from protocol.links import Answered, AnyToCell, DeliverNow, Outcome, Refused, TakersAre
+from protocol.links import Answered, AnyToCell, Attempt, Outcome, Refused, TakersAre
 from protocol.outcomes import EXTERNAL_ID_MAX, WORDS_MAX
 from protocol.wording import digest_of
 from tests.orchestrator.gateway.fakes import FakeCells
 
-NOW = DeliverNow("cu1", "cu1-1", "cu1-1.5", 1, "chat", "chat", "user:1", "hello", "", [])
+NOW = Attempt("cu1", "cu1-1", "cu1-1.5", 1, "chat", "chat", "user:1", "hello", "", [])
 
 
 class Taker:
@@ -64,7 +64,7 @@ def deliveries(cells: FakeCells, clock: Clock) -> Deliveries:
     return Deliveries(cells, Metrics(), clock_s=clock)
 
 
-def number(n: int) -> DeliverNow:
+def number(n: int) -> Attempt:
     """One of several deliveries."""
     return msgspec.structs.replace(NOW, delivery=f"cu1-1.{n}")
 
@@ -128,7 +128,7 @@ def test_what_did_not_go_well_says_why(deliveries: Deliveries, cells: FakeCells,
         deliveries.join(taker, ["sms"])
         deliveries.deliver(msgspec.structs.replace(NOW, account="sms"))
         deliveries.leave(taker)
-    deliveries.deliver(msgspec.structs.replace(NOW, attempt=7, again=True))
+    deliveries.deliver(msgspec.structs.replace(NOW, number=7, again=True))
     reasons = {outcome.reason for outcome in cells.outcomes}
     assert len(reasons) == 6
     assert all(reasons)
@@ -175,7 +175,7 @@ def test_an_attempt_given_out_again_is_never_sent_twice(deliveries: Deliveries, 
     deliveries.delivered(taker, Delivered(delivery=NOW.delivery, attempt=1, status="sent", external_id="x"))
     deliveries.deliver(again)
     assert [(outcome.status, outcome.external_id) for outcome in cells.outcomes] == [("sent", "x"), ("sent", "x")]
-    deliveries.deliver(msgspec.structs.replace(again, attempt=2))
+    deliveries.deliver(msgspec.structs.replace(again, number=2))
     assert cells.outcomes[-1].status == "uncertain"
     assert len(taker.frames) == 1
 
@@ -214,7 +214,7 @@ def test_a_client_is_given_all_that_there_is_to_send(deliveries: Deliveries) -> 
     taker = Taker()
     deliveries.join(taker, ["mail"])
     deliveries.deliver(
-        DeliverNow("cu1", "cu1-1", "cu1-1.5", 3, "email", "mail", "mailto:ann@example.org", "hello", "Bill", ["m1"])
+        Attempt("cu1", "cu1-1", "cu1-1.5", 3, "email", "mail", "mailto:ann@example.org", "hello", "Bill", ["m1"])
     )
     assert taker.frames == [
         Deliver(

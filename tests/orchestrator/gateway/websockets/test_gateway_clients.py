@@ -8,14 +8,14 @@ import pytest
 from orchestrator.gateway.websockets.gateway_clients import NAMED_MAX
 from orchestrator.settings import Account, GatewayAccount, Limits
 from protocol.errors import Code, Refusal
-from protocol.links import Answered, DeliverNow, TakersAre
+from protocol.links import Answered, Attempt, TakersAre
 from tests.orchestrator.gateway.conftest import NOW_MS, Running, Start, until
 
-NOW = DeliverNow(
+NOW = Attempt(
     customer="cu1",
     conversation="cu1-1",
     delivery="cu1-1.5",
-    attempt=1,
+    number=1,
     channel="chat",
     account="chat",
     to="user:1",
@@ -230,12 +230,12 @@ async def test_an_account_that_goes_and_comes_back_does_so_for_who_is_connected(
         assert (said["taken"], list(said["untaken"])) == (["chat"], ["line"])
         await client.send({"op": "delivered", "delivery": line.delivery, "attempt": 1, "status": "sent"})
         await until(lambda: bool(running.cells.outcomes))
-        running.cells.on_deliver(msgspec.structs.replace(line, attempt=2))
+        running.cells.on_deliver(msgspec.structs.replace(line, number=2))
         assert [outcome.status for outcome in running.cells.outcomes] == ["sent", "untaken"]
         accounts["line"] = GatewayAccount(name="line")
         running.gateway.accounts_changed()
         assert await client.next("accounts") == {"op": "accounts", "taken": ["chat", "line"]}
-        running.cells.on_deliver(msgspec.structs.replace(line, attempt=3))
+        running.cells.on_deliver(msgspec.structs.replace(line, number=3))
         assert (await client.next("deliver"))["attempt"] == 3
     assert running.cells.told[:3] == [TakersAre(["chat", "line"]), TakersAre(["chat"]), TakersAre(["chat", "line"])]
 
@@ -253,7 +253,7 @@ async def test_an_account_that_was_not_there_at_the_hello_is_taken_as_it_comes(s
         accounts["other"] = GatewayAccount(name="other")
         running.gateway.accounts_changed()
         assert await client.next("accounts") == {"op": "accounts", "taken": ["chat", "line"]}
-        running.cells.on_deliver(msgspec.structs.replace(NOW, account="line", attempt=2))
+        running.cells.on_deliver(msgspec.structs.replace(NOW, account="line", number=2))
         await client.next("deliver")
 
 
