@@ -70,7 +70,8 @@ class Changes(Struct, frozen=True, gc=False):
     """What a run of records changes, up to and with `position`.
 
     `events` are in the journal's order. `heads`, one a conversation, are the last word on its `head`, `updated_at_ms`
-    and `position`. No two `patches` are of one row. `rehomed`, of the last record alone, follows all else.
+    and `position`. No two `patches` are of one row. `rehomed`, of the last record alone, follows all else; so does that
+    who is `forgotten` by it has no identity any more, however that became theirs.
     """
 
     position: int
@@ -78,6 +79,7 @@ class Changes(Struct, frozen=True, gc=False):
     heads: list[Head]
     patches: list[Patch]
     rehomed: list[Rehoming] = []
+    forgotten: str = ""
 
 
 class StoredSnapshot(Struct, frozen=True, gc=False):

@@ -5,7 +5,8 @@
 `docs/data-model.md` explains the tables. Every event is a row of `event`, and one of a conversation's stream is its
 head; what else an event changes is in `contents.py`. Nothing is looked up: every value comes from the event and
 its place, so that the archive can be made anew from the journal at any time. Where a customer's affairs change hands,
-rows of many records change at once: those records end a run (`runs`), and a store carries it out by whose ids they are.
+or the customer is forgotten, rows of many records change at once: those records end a run (`runs`), and a store carries
+it out by whose ids they are.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,6 +30,7 @@ class UnreadableEvent(ThroughlineError):
 
 
 _HANDING_OVER = (ev.CustomerGiven, ev.CustomerReleased)
+_ENDING = (b"CustomerGiven", b"CustomerReleased", b"CustomerErased")
 _entries = msgspec.msgpack.Decoder(list[tuple[str, int, ev.AnyEvent]]).decode
 
 
@@ -37,7 +39,7 @@ def runs(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
     start = 0
     for end, record in enumerate(records, start=1):
         # Words that somebody wrote may look like it: then a run is shorter than it need be.
-        if b"CustomerGiven" in record.body or b"CustomerReleased" in record.body:
+        if any(name in record.body for name in _ENDING):
             yield records[start:end]
             start = end
     if start < len(records):
@@ -50,6 +52,7 @@ def project(records: Sequence[Record]) -> Changes:
     heads: dict[str, Head] = {}
     patches: list[Patch] = []
     rehomed: list[Rehoming] = []
+    forgotten = ""
     for record in records:
         position, customer = record.position, record.customer
         for n, (stream, seq, event) in enumerate(entries_of(record)):
@@ -59,11 +62,13 @@ def project(records: Sequence[Record]) -> Changes:
                 patches += _of_customer(Place(position, customer, stream, seq), event)
                 if isinstance(event, _HANDING_OVER):
                     rehomed.append(_rehoming(position, event))
+                elif isinstance(event, ev.CustomerErased):
+                    forgotten = customer
                 continue
             heads[stream] = (seq, at_ms, position, stream)
             if not _is_plain(event):
                 patches += _of_conversation(Place(position, customer, stream, seq), event)
-    return Changes(records[-1].position, events, list(heads.values()), coalesce(patches), rehomed)
+    return Changes(records[-1].position, events, list(heads.values()), coalesce(patches), rehomed, forgotten)
 
 
 def _rehoming(position: int, event: ev.CustomerGiven | ev.CustomerReleased) -> Rehoming:

@@ -205,6 +205,9 @@ def changes(
             for position, group in groupby(_stored(own, lambda event: redacted_own(event, names, brought)), _position)
         ]
     )
+    # Their own rows go anyway; what was unlinked of them may be another's by now.
+    own_patches = [patch for patch in made.patches if patch.table != "identity"]
+    made = msgspec.structs.replace(made, patches=own_patches)
     if not mentions:
         return made
     stored = sorted(_stored(mentions, lambda event: redacted_mention(event, names)), key=_position)

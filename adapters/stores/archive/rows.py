@@ -39,6 +39,9 @@ def apply(db: sqlite3.Connection, changes: Changes) -> None:
         move_heads(db, changes.heads, forgiving=forgiving)
         for rehoming in changes.rehomed:
             _rehome(db, rehoming)
+        if changes.forgotten:
+            # What came to them with another and went again says so in facts that say no names any more.
+            db.execute("DELETE FROM identity WHERE customer = ?", (changes.forgotten,))
         if forgiving:
             retention.late(db, {stream for _, _, stream, *_ in changes.events})
         retention.late_edits(db, [(row[2], row[3]) for row in changes.events if row[4] == "ReplayBegun"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Raw, msgpack
 
 from actors.archive import conversation_rows
-from actors.archive.projection import UnreadableEvent, coalesce, project
+from actors.archive.projection import UnreadableEvent, coalesce, project, runs
 from actors.archive.rows import INT_MAX, as_json
 from actors.archive.timers import TIMED, timer_changes
 from protocol import events as ev
@@ -594,6 +594,14 @@ def test_a_subject_is_filled_in_once() -> None:
     assert (rows["conversation"].values or {})["subject"] == "Bill"
     later = {p.table: p for p in project([record(mail, other)]).patches}["conversation"]
     assert later.fill == {"subject": "Bill"}
+
+
+def test_who_is_forgotten_ends_a_run() -> None:
+    """What is theirs then is looked for among all rows; what they get afterwards stays."""
+    linked, erased = _sample(ev.IdentityLinked), _sample(ev.CustomerErased)
+    records = [record(linked), record(erased, position=6), record(linked, position=7)]
+    made = [project(run) for run in runs(records)]
+    assert [(changes.position, changes.forgotten) for changes in made] == [(6, CUSTOMER), (7, "")]
 
 
 def test_an_unknown_event_stops_the_archive() -> None:

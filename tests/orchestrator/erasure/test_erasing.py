@@ -799,6 +799,46 @@ async def test_what_was_unlinked_of_another_stays_unlinked_in_a_rebuilt_archive(
         assert journey["identities"] == []
 
 
+@pytest.mark.parametrize(
+    ("again", "whose"),
+    [("of one", ""), ("of two", ""), ("both times", ""), ("the other's", "bob"), ("both times, the other's", "bob")],
+)
+async def test_what_was_unlinked_while_they_were_one_and_linked_again_is_whose_it_became(
+    tmp_path: Path, again: str, whose: str
+) -> None:
+    """Bob's address went while he was merged into Ann, and was linked again: to her, while they were one or afterwards,
+    or to him. Of hers nothing is left, and of his nothing goes, in the archive as it is and in one made anew."""
+    settings = settings_of(tmp_path)
+    async with server(settings) as (_, front):
+        bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi"), BOB))
+        ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar"), ANN))
+        anns, bobs = ann.stream.removesuffix("-1"), bob.stream.removesuffix("-1")
+        on, off = LinkIdentity(identity=BOB), UnlinkIdentity(identity=BOB, reason="quokka")
+        asked: list[tuple[str, AnyCommand]] = [(anns, MergeCustomers(other=bobs)), (anns, off)]
+        if again in ("of one", "both times"):
+            asked.append((anns, on))
+        if again.startswith("both times, "):
+            asked += [(anns, on), (anns, off)]
+        if again == "both times":
+            asked.append((anns, off))
+        asked.append((anns, UnmergeCustomers(other=bobs)))
+        if again != "of one":
+            asked.append((bobs if whose else anns, on))
+        for n, (customer, command) in enumerate(asked):
+            last = await front.intake.command(actor="agent:bo", id=f"c{n}", command=command, customer=customer)
+        await reached(front.archive, last.position)
+    for _ in range(2):
+        await erased(settings, anns)
+        assert found(tmp_path) == []
+        await check_against_rebuilt(settings)
+    async with server(settings) as (_, front):
+        for customer, has in ((anns, []), (bobs, [BOB] if whose else [])):
+            journey = await front.archive.journey(customer)
+            assert journey is not None
+            assert [each["identity"] for each in journey["identities"]] == has
+        assert await front.journal.customers_of([BOB]) == ({BOB: bobs} if whose else {})
+
+
 async def test_a_power_failure_in_the_midst_leaves_no_address_with_whom_they_were_one_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
