@@ -8,8 +8,8 @@ With the server stopped nobody has the person in memory, and nothing of them is 
 repeated: whoever was interrupted erases again, and finds what is left to do.
 """
 
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Collection
+from contextlib import AsyncExitStack, suppress
 
 from msgspec import Struct
 
@@ -125,7 +125,8 @@ async def erase(settings: Settings, act: Act, on_progress: Callable[[int, int], 
         find = await files.find(act.customer)
         facts = [] if find.erased else erasing.decide(find.journey, act.actor, act.reason, act.at_ms)
         redacted = [record async for record in files.redact(find, on_progress)]
-        freed = erasing.freed(find.journey, find.names, find.mentions, await files.once_keys_ms(), act.at_ms)
+        names = find.names | _as_spelled_now(find.names, settings.region)
+        freed = erasing.freed(find.journey, names, find.mentions, await files.once_keys_ms(), act.at_ms)
         # Whoever goes on after a power failure finds what there is of them as it was found now: followed anew, the
         # journal would not say any more whose an address is that they had back from another.
         await files.archive.sync()
@@ -144,3 +145,12 @@ async def erase(settings: Settings, act: Act, on_progress: Callable[[int, int], 
         files=gone,
         inputs=find.inputs,
     )
+
+
+def _as_spelled_now(names: Collection[str], region: str) -> set[str]:
+    """How whatever comes by these addresses has them: of a few an earlier program had another spelling."""
+    found: set[str] = set()
+    for name in names:
+        with suppress(Refusal):  # It is no address by now: nothing comes by it any more.
+            found.add(again(name, region=region))
+    return found

@@ -366,6 +366,37 @@ async def test_what_a_source_says_again_of_who_is_forgotten_does_not_come_back(
     assert found(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("had", "written"),
+    [("user:Zoe\u0301", "user:Zo\u00e9"), ('mailto:"zoe"@example.org', "mailto:zoe@example.org")],
+)
+@pytest.mark.parametrize("unlinked", [False, True])
+async def test_it_does_not_come_back_by_the_address_as_it_is_spelled_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, had: str, written: str, unlinked: bool
+) -> None:
+    """Who was known by a former spelling alone is forgotten by the one that whatever comes has today, too; also where
+    it had been unlinked before."""
+    settings, said = settings_of(tmp_path), MessageArrived(text="I live in Zanzibar")
+    async with server(settings) as (_, front):
+        with monkeypatch.context() as earlier:
+            earlier.setattr(front.intake, "spelled", lambda identity: identity)
+            first = await front.intake.submit(arrival("a1", said, had))
+        zoes = customer_of(first.stream)
+        if unlinked:
+            unlink = UnlinkIdentity(identity=had)
+            first = await front.intake.command(actor="agent:bo", id="u", command=unlink, customer=zoes)
+        await reached(front.archive, first.position)
+    await erased(settings, zoes)
+    async with server(settings) as (_, front):
+        for address in (had, written):
+            again = await front.intake.submit(arrival("a1", said, address))
+            assert (again.status, again.stream) == ("repeat", "")
+        new = await front.intake.submit(arrival("a2", said, written))
+        assert new.status == "committed"
+    assert (await erased(settings, customer_of(new.stream))).customer != zoes
+    assert found(tmp_path) == []
+
+
 async def test_what_was_unlinked_from_who_is_forgotten_is_known_at_its_address_too(tmp_path: Path) -> None:
     """It is nobody's, by its once-keys theirs, and it goes as the others do."""
     settings, app = settings_of(tmp_path), "user:quokka"
