@@ -46,6 +46,14 @@ _CHANGED_AT = (
      "UPDATE outbox SET position = ? WHERE delivery = ?"),
 )  # fmt: skip
 """What a merge, or its end, changed rows at stands in another customer's facts."""
+_SUBJECT_LEFT = """
+    UPDATE conversation SET subject = coalesce((
+        SELECT body ->> '$.subject' FROM event WHERE stream = :stream AND body ->> '$.subject' <> ''
+        AND type IN ('ConversationOpened', 'MessageReceived', 'AutomaticReplyReceived', 'CorrelationCorrected')
+        AND seq >= (SELECT coalesce(max(seq), 0) FROM event WHERE stream = :stream AND type = 'CorrelationCorrected'
+                    AND body ->> '$.subject' IS NOT NULL)
+        ORDER BY seq LIMIT 1), '') WHERE conversation = :stream"""
+"""Another's conversation has the first subject that somebody else gave it, since an unmerge put one right at last."""
 _EVENT_OF = "FROM event WHERE stream = :stream AND seq = :seq"
 _OF_CONTACT = f"conversation = :stream AND interaction = (SELECT body ->> '$.interaction' {_EVENT_OF})"
 _OF_MOVED = f"conversation = :stream AND interaction = (SELECT body ->> '$.interaction.number' {_EVENT_OF})"
@@ -86,6 +94,8 @@ def erase(db: sqlite3.Connection, customer: str, changes: Changes) -> None:
                 _erase_elsewhere(db, position, stream, seq, kind)
         bodies = [(body, stream, seq) for _, _, stream, seq, _, _, _, body in changes.events]
         db.executemany("UPDATE event SET body = ? WHERE stream = ? AND seq = ?", bodies)
+        others = {stream for _, _, stream, *_ in changes.events} - streams
+        db.executemany(_SUBJECT_LEFT, [{"stream": stream} for stream in sorted(others)])
         write(db, [patch for patch in changes.patches if patch.table not in NOBODYS_TABLES], forgiving=True)
         move_heads(db, changes.heads, forgiving=True)
         # Facts that retention left made rows again that it had dropped; two columns came of facts that it took.
@@ -118,9 +128,6 @@ def _erase_elsewhere(db: sqlite3.Connection, position: int, stream: str, seq: in
             sql = f"UPDATE {table} SET value = 'null' WHERE conversation = ? AND key = ? AND position = ?"
             db.execute(sql, (stream, key, position))
     elif kind in ("ConversationOpened", "MessageReceived", "AutomaticReplyReceived"):
-        said = "SELECT coalesce(body ->> '$.subject', '') FROM event WHERE stream = ? AND seq = ?"
-        sql = f"UPDATE conversation SET subject = '' WHERE conversation = ? AND subject = ({said})"
-        db.execute(sql, (stream, stream, seq))
         # What it follows stays said; why is emptied in its fact, and only the row of that fact has it from there.
         db.execute("UPDATE relation SET reason = '' WHERE conversation = ? AND position = ?", (stream, position))
     for sql in _NAMES_ELSEWHERE.get(kind, ()):

@@ -777,6 +777,42 @@ async def test_why_a_merged_person_came_back_goes_from_the_row_as_from_the_fact(
     await check_against_rebuilt(settings)
 
 
+@pytest.mark.parametrize(
+    ("bobs_first", "anns", "bobs_next", "left"),
+    [
+        ("bill", "bill", "", "bill"),
+        ("", "bill", "bill", "bill"),
+        ("", "quokka", "bill", "bill"),
+        ("", "quokka", "", ""),
+    ],
+)
+async def test_the_others_conversation_keeps_the_subject_that_the_other_gave_it(
+    tmp_path: Path, bobs_first: str, anns: str, bobs_next: str, left: str
+) -> None:
+    """Ann, who was merged into Bob, wrote in his conversation; also where both said the same."""
+    settings = settings_of(tmp_path)
+    async with server(settings) as (_, front):
+        bob = await front.intake.submit(
+            arrival("b1", MessageArrived(text="hi", subject=bobs_first, reference="<r1>"), BOB)
+        )
+        ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar"), ANN))
+        ann_id, bob_id = ann.stream.removesuffix("-1"), bob.stream.removesuffix("-1")
+        await front.intake.command(actor="agent:bo", id="m", command=MergeCustomers(other=ann_id), customer=bob_id)
+        said = MessageArrived(text="quokka", subject=anns, in_reply_to=["<r1>"])
+        assert (await front.intake.submit(arrival("a2", said, ANN))).stream == bob.stream
+        await front.intake.submit(arrival("b2", MessageArrived(text="and", subject=bobs_next), BOB))
+        unmerge = UnmergeCustomers(other=ann_id)
+        last = await front.intake.command(actor="agent:bo", id="u", command=unmerge, customer=bob_id)
+        await reached(front.archive, last.position)
+    await erased(settings, ann_id)
+    assert found(tmp_path) == []
+    async with server(settings) as (_, front):
+        conversation = await front.archive.conversation(bob.stream)
+        assert conversation is not None
+        assert conversation["subject"] == left
+    await check_against_rebuilt(settings)
+
+
 def reasons_of(settings: Settings, conversation: str) -> list[str]:
     """Why it follows earlier ones, as the archive has it."""
     with closing(sqlite3.connect(Path(settings.data) / ARCHIVE_FILE)) as db:
