@@ -17,7 +17,8 @@ STRANGER = "stranger"
 LISTS = Sharing(connections=2, within_s=5.0, asker=ASKER.get)
 """Lists, and single conversations: milliseconds, and a few hundred of them where all there are is listed."""
 HISTORY = Sharing(connections=2, within_s=15.0, asker=ASKER.get)
-"""All that is known of a customer or a conversation. A search in a customer's 300,000 messages took nine seconds."""
+"""All that is known of a customer or a conversation. Of a customer's 200,000 messages a page takes 0.3 s, and
+0.7 s with a word that all of them have."""
 REPORTS = Sharing(connections=2, within_s=120.0, asker=ASKER.get)
 """Of all customers, over whatever time is asked for. While one is counted the archive's WAL grows, since what it sees
 is kept; so it has an end, and is asked for again by weeks."""

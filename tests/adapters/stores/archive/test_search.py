@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.stores.archive import timeline
 from adapters.stores.archive.memory import MemoryArchive
 from adapters.stores.archive.schema import ARCHIVE
 from adapters.stores.archive.search import SEARCH_SCHEMA, STEP_EVENTS, SUBJECTS
-from adapters.stores.archive.timeline import Before, Wanted, fts_query
+from adapters.stores.archive.timeline import ASKED_AT_THE_COST_OF, Before, Wanted, fts_query
 from adapters.stores.migrations import migrate
 from protocol import events as ev
 from protocol.entities import Interaction
@@ -175,8 +176,13 @@ async def test_a_search_is_narrowed_by_channel_type_and_time(archive: Archive) -
         ('"', []),
     ],
 )
-async def test_words_are_searched(archive: Archive, q: str, found: list[str]) -> None:
-    """All must occur, in one message or note of this customer; what looks like an operator is a word."""
+@pytest.mark.parametrize("cost", [ASKED_AT_THE_COST_OF, 0])
+async def test_words_are_searched(
+    archive: Archive, q: str, found: list[str], cost: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All must occur, in one message or note of this customer; what looks like an operator is a word. So it is, whether
+    the words are looked for first or the customer's messages."""
+    monkeypatch.setattr(timeline, "ASKED_AT_THE_COST_OF", cost)
     await indexed(archive, told())
     assert texts(await look(archive, q=q)) == found
 
@@ -197,6 +203,46 @@ async def test_beginnings_of_words_are_gathered_once() -> None:
     assert process_time() - began_s < 0.5
     assert entries is not None
     assert [entry["event"]["text"][:6] for entry in entries] == ["b00080", "b00040", "b00000"]
+
+
+@pytest.mark.parametrize(("q", "found"), [("meter", 100), ("saffron", 1), ("absent", 0), ('"bill mine"', 0)])
+async def test_of_a_customer_with_thousands_of_messages_few_are_asked_for_words(q: str, found: int) -> None:
+    """Those that have the words are; and only those of the page are read whole."""
+    archive = await _thousands()
+    steps = _counted(archive)
+    entries = await archive.timeline(ANN, Wanted(q=q), limit=100, before=None)
+    assert entries is not None
+    assert len(entries) == found
+    assert all(entry["found"] for entry in entries)
+    assert len(steps) < 250, "thousands of steps: with each of 3,000 messages asked for the words they are 370 to 710"
+
+
+async def test_a_few_messages_are_asked_for_words_that_many_have() -> None:
+    """Bob has one, and thousands of Ann's have the word."""
+    archive = await _thousands()
+    steps = _counted(archive)
+    assert await archive.timeline(BOB, Wanted(q="meter"), limit=100, before=None) == []
+    assert len(steps) < 5
+
+
+async def _thousands() -> MemoryArchive:
+    """Ann has 3,000 messages, in each of which `meter` is, and in one `saffron`."""
+    story = told()
+    for n in range(3_000):
+        story.say(ANN, FIRST, 1, "mailto:ann@example.org", "email", f"My meter {n}" + " saffron" * (n == 1_500))
+    archive = MemoryArchive()
+    await archive.open()
+    await archive.apply(story.changes())
+    while await archive.index():
+        pass
+    return archive
+
+
+def _counted(archive: MemoryArchive) -> list[int]:
+    """Gets a number for each thousand steps that SQLite takes from here on."""
+    steps: list[int] = []
+    archive._opened().db.set_progress_handler(lambda: steps.append(1), 1_000)
+    return steps
 
 
 async def test_a_subject_that_no_message_has_is_found_where_its_conversation_begins(archive: Archive) -> None:
