@@ -10,7 +10,7 @@ Of customers
 To clients
   frames           what is said over a WebSocket; codec: its bytes
   errors, faults   what is refused, and why
-  agent_session    gateway_session, watched, outcomes, backoff: a client's side of its connection
+  agent_session    gateway_session, watched, handed_out, outcomes, backoff: a client's side of its connection
   describe         all of this as documents
 
 Between the server's own actors

@@ -6,9 +6,7 @@
       until the `ack`: what else came under it before would be settled by that.
     - A window of credits bounds what is unanswered: `welcome` opens it, an answer gives its credit back, `flow` widens
       it. What does not fit waits here.
-    - A delivery is handed out once. What became of it is remembered, so that a repeated `deliver` is answered and not
-      sent to the customer again. It is remembered with the delivery's words: after a restore from a backup (the
-      `welcome` names another generation) the server may give the id to another message.
+    - A delivery is handed out once (see `protocol.handed_out`).
 
 The states are those of `protocol.agent_session`.
 """
@@ -17,7 +15,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
-import msgspec
 from msgspec import Struct, field
 
 from protocol.agent_session import State
@@ -39,16 +36,11 @@ from protocol.frames import (
     ToGateway,
     Welcome,
 )
-from protocol.oldest import forget_oldest
+from protocol.handed_out import HandedOut
 from protocol.outcomes import checked
 
 EVENTS_MAX = 10_000
 """Events kept unanswered, sent and waiting together; over it an event is refused as `OVERLOADED`."""
-OUTCOMES_MAX = 10_000
-"""Outcomes of deliveries remembered; a server repeats one within minutes, and older ones are of no use."""
-
-_Attempt = tuple[str, int]
-"""A delivery's id, and which attempt it is."""
 
 Encoded = EventFrame | bytes
 """An `event` frame, or its bytes: a load generator encodes before it measures."""
@@ -105,18 +97,12 @@ class GatewaySession:
         self._refused: dict[str, Error] = {}
         """By id, of events whose `ack` is to come on this connection: why they are in quarantine."""
         self._window = 0
-        self._working: dict[_Attempt, int] = {}
-        """What the application has, with the hash of its words."""
-        self._former: dict[_Attempt, int] = {}
-        """What it was given by a former generation and has not answered: nobody has asked for its outcome since."""
-        self._outcomes: dict[str, tuple[int, Delivered]] = {}
-        """The newest outcome of each delivery and the hash of its words, the longest unchanged first."""
-        self._unsaid: list[Delivered] = []
+        self._handed_out = HandedOut()
 
     @property
     def idle(self) -> bool:
         """Whether nothing is owed on this connection: what was sent is answered, and so are deliveries."""
-        return not self._sent and not self._working
+        return not self._sent and self._handed_out.idle
 
     @property
     def unanswered(self) -> int:
@@ -179,20 +165,7 @@ class GatewaySession:
                 reason=reason,
             )
         )
-        attempt, words = (delivery.delivery, delivery.attempt), _words(delivery)
-        if self._working.get(attempt) != words and self._former.get(attempt) == words:
-            # Said, it would be taken for the outcome of whatever message has this id by now.
-            del self._former[attempt]
-            self._outcomes.setdefault(delivery.delivery, (words, outcome))
-            return ()
-        self._working.pop(attempt, None)
-        self._outcomes.pop(delivery.delivery, None)
-        self._outcomes[delivery.delivery] = (words, outcome)
-        forget_oldest(self._outcomes, OUTCOMES_MAX)
-        if self.state is State.OPEN:
-            return (outcome,)
-        self._unsaid.append(outcome)
-        return ()
+        return self._handed_out.settle(delivery, outcome, connected=self.state is State.OPEN)
 
     def receive(self, frame: ToGateway, *, room: bool = True) -> Turn:
         """Takes one frame. Without `room`, a delivery is answered as `failed`: surely not sent, to be tried later.
@@ -236,21 +209,13 @@ class GatewaySession:
         if self.state is not State.HELLO_SENT:
             raise Refusal(Code.INTERNAL, "the server sent a second welcome")
         if self.welcome and self.welcome.generation != welcome.generation:
-            self._begin_generation()
+            self._handed_out.begin_generation()
         self.state = State.OPEN
         self.welcome = welcome
         self.untaken = {}
         self._window = welcome.limits.credits
         self._waiting.extend(self._kept)
-        unsaid, self._unsaid = self._unsaid, []
-        return Turn([*unsaid, *self._fill()], [welcome])
-
-    def _begin_generation(self) -> None:
-        """The journal is another one: what is owed to the former is owed to nobody."""
-        self._former.update(self._working)
-        forget_oldest(self._former, OUTCOMES_MAX)
-        self._working.clear()
-        self._unsaid.clear()
+        return Turn([*self._handed_out.unsaid(), *self._fill()], [welcome])
 
     def _on_ack(self, frame: Ack) -> Turn:
         refused = [self._refused.pop(id) for id in frame.ids if id in self._refused] if self._refused else []
@@ -269,21 +234,13 @@ class GatewaySession:
         return Turn(self._fill(), [Refused(frame.id, frame.code, frame.message)])
 
     def _on_deliver(self, frame: Deliver, room: bool) -> Turn:
-        attempt, words = (frame.delivery, frame.attempt), _words(frame)
-        known_words, known = self._outcomes.get(frame.delivery, (words, None))
-        # What was sent stays sent, whatever attempt asks; another outcome answers its own attempt alone.
-        if known and known_words == words and (known.status == "sent" or known.attempt == frame.attempt):
-            return Turn((msgspec.structs.replace(known, attempt=frame.attempt),))
-        if self._working.get(attempt) == words:
-            return Turn()
-        if self._former.get(attempt) == words:
-            self._working[attempt] = self._former.pop(attempt)
-            return Turn()
-        if not room:
-            reason = "the client has too many deliveries waiting"
-            return Turn((Delivered(delivery=frame.delivery, attempt=frame.attempt, status="failed", reason=reason),))
-        self._working[attempt] = words
-        return Turn(happened=[frame])
+        match self._handed_out.take(frame, room=room):
+            case Deliver():
+                return Turn(happened=[frame])
+            case Delivered() as known:
+                return Turn((known,))
+            case None:
+                return Turn()
 
     def _settle(self, id: str) -> bool:
         self._sent.discard(id)
@@ -305,8 +262,3 @@ class GatewaySession:
                 self._sent.add(id)
                 send.append(self._kept[id])
         return send
-
-
-def _words(delivery: Deliver) -> int:
-    """What tells a message from another one under its id; in this process alone."""
-    return hash((delivery.to, delivery.text, delivery.subject))

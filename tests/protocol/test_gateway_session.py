@@ -26,7 +26,8 @@ from protocol.frames import (
     ToGateway,
     Welcome,
 )
-from protocol.gateway_session import EVENTS_MAX, OUTCOMES_MAX, Answered, GatewaySession, Refused
+from protocol.gateway_session import EVENTS_MAX, Answered, GatewaySession, Refused
+from protocol.handed_out import OUTCOMES_MAX
 from protocol.outcomes import EXTERNAL_ID_MAX
 
 
