@@ -46,14 +46,14 @@ Encoded = EventFrame | bytes
 """An `event` frame, or its bytes: a load generator encodes before it measures."""
 
 
-class Answered(Struct, frozen=True, gc=False):
+class EventsSettled(Struct, frozen=True, gc=False):
     """Events are settled: committed and synced (`status`: `committed`, `repeat` or `quarantined`)."""
 
     ids: list[str]
     status: str
 
 
-class Refused(Struct, frozen=True, gc=False):
+class EventRefused(Struct, frozen=True, gc=False):
     """An event was refused and is not kept any more."""
 
     id: str
@@ -61,7 +61,7 @@ class Refused(Struct, frozen=True, gc=False):
     message: str
 
 
-Happening = Welcome | Accounts | Answered | Refused | Deliver | Error | Drain
+Happening = Welcome | Accounts | EventsSettled | EventRefused | Deliver | Error | Drain
 """What an application hears of."""
 
 
@@ -196,7 +196,7 @@ class GatewaySession:
                 return Turn()
             case Error(ref=ref) if self._settle(ref):
                 # It ends the connection. Kept, the event would end every other one.
-                return Turn(self._fill(), [Refused(ref, frame.code, frame.message)])
+                return Turn(self._fill(), [EventRefused(ref, frame.code, frame.message)])
             case Error():
                 return Turn(happened=[frame])
             case Drain():
@@ -219,9 +219,9 @@ class GatewaySession:
 
     def _on_ack(self, frame: Ack) -> Turn:
         refused = [self._refused.pop(id) for id in frame.ids if id in self._refused] if self._refused else []
-        happened: list[Happening] = [Refused(e.ref, e.code, e.message) for e in refused if self._settle(e.ref)]
+        happened: list[Happening] = [EventRefused(e.ref, e.code, e.message) for e in refused if self._settle(e.ref)]
         if ids := [id for id in frame.ids if self._settle(id)]:
-            happened.append(Answered(ids, frame.status))
+            happened.append(EventsSettled(ids, frame.status))
         return Turn(self._fill(), happened)
 
     def _on_nack(self, frame: Nack) -> Turn:
@@ -231,7 +231,7 @@ class GatewaySession:
             return Turn(self._fill(), held=True)
         if not self._settle(frame.id):
             return Turn()
-        return Turn(self._fill(), [Refused(frame.id, frame.code, frame.message)])
+        return Turn(self._fill(), [EventRefused(frame.id, frame.code, frame.message)])
 
     def _on_deliver(self, frame: Deliver, room: bool) -> Turn:
         match self._handed_out.take(frame, room=room):

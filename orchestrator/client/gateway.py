@@ -12,7 +12,7 @@ from orchestrator.client.wire import pack, refusal_of
 from protocol.backoff import backoff_ms
 from protocol.errors import Code, Refusal
 from protocol.frames import Accounts, Deliver, Drain, Error, EventFrame, ToGateway, Welcome
-from protocol.gateway_session import EVENTS_MAX, Answered, GatewaySession, Refused
+from protocol.gateway_session import EVENTS_MAX, EventRefused, EventsSettled, GatewaySession
 from protocol.inbound import InboundEvent
 
 DELIVERIES_MAX = 1024
@@ -150,11 +150,11 @@ class GatewayClient:
             self._release_later()
         for happening in turn.happened:
             match happening:
-                case Answered(ids=ids, status=status):
+                case EventsSettled(ids=ids, status=status):
                     self._refusals_in_a_row = 0
                     for id in ids:
                         self._answer(id, 0, status)
-                case Refused(id=id, code=code, message=message):
+                case EventRefused(id=id, code=code, message=message):
                     self._answer(id, code, message)
                 case Deliver():
                     self._deliveries.append(happening)

@@ -26,7 +26,7 @@ from protocol.frames import (
     ToGateway,
     Welcome,
 )
-from protocol.gateway_session import EVENTS_MAX, Answered, GatewaySession, Refused
+from protocol.gateway_session import EVENTS_MAX, EventRefused, EventsSettled, GatewaySession
 from protocol.handed_out import OUTCOMES_MAX
 from protocol.outcomes import EXTERNAL_ID_MAX
 
@@ -108,7 +108,7 @@ def test_events_wait_for_credits() -> None:
     session = opened(credits=2)
     assert put(session, "a", "b", "c", "d", "e") == [b"a", b"b"]
     turn = session.receive(Ack(ids=["a"]))
-    assert turn.happened == [Answered(["a"], "committed")]
+    assert turn.happened == [EventsSettled(["a"], "committed")]
     assert turn.send == [b"c"]
     assert session.receive(Nack(id="b", code=4204, message="no", retryable=False)).send == [b"d"]
     assert session.receive(Flow(credits=1)).send == [b"e"]
@@ -119,7 +119,7 @@ def test_an_answer_happens_once() -> None:
     """A repeated ack, or one of an id nobody knows, is nothing."""
     session = opened()
     put(session, "a")
-    assert session.receive(Ack(ids=["a", "b"])).happened == [Answered(["a"], "committed")]
+    assert session.receive(Ack(ids=["a", "b"])).happened == [EventsSettled(["a"], "committed")]
     assert not session.receive(Ack(ids=["a"])).happened
     assert not session.receive(Nack(id="a", code=4204, message="no", retryable=False)).happened
 
@@ -165,7 +165,7 @@ def test_a_nack_for_good_is_told() -> None:
     session = opened()
     put(session, "a")
     turn = session.receive(Nack(id="a", code=4204, message="no identity", retryable=False))
-    assert turn.happened == [Refused("a", 4204, "no identity")]
+    assert turn.happened == [EventRefused("a", 4204, "no identity")]
     assert session.unanswered == 0
 
 
@@ -176,9 +176,9 @@ def test_an_error_about_an_event_says_why_and_its_ack_settles_it() -> None:
     assert session.receive(Error(code=4200, message="no", ref="a")).happened == []
     with pytest.raises(Refusal, match="unanswered"):
         put(session, "a")
-    assert session.receive(Ack(ids=["a"], status="quarantined")).happened == [Refused("a", 4200, "no")]
+    assert session.receive(Ack(ids=["a"], status="quarantined")).happened == [EventRefused("a", 4200, "no")]
     assert put(session, "a") == [b"a"]
-    assert session.receive(Ack(ids=["a"])).happened == [Answered(["a"], "committed")]
+    assert session.receive(Ack(ids=["a"])).happened == [EventsSettled(["a"], "committed")]
 
 
 def test_an_error_whose_ack_is_lost_is_said_again() -> None:
@@ -189,14 +189,14 @@ def test_an_error_whose_ack_is_lost_is_said_again() -> None:
     session.disconnect()
     session.connect()
     assert session.receive(welcome()).send == [b"a"]
-    assert session.receive(Ack(ids=["a"], status="repeat")).happened == [Answered(["a"], "repeat")]
+    assert session.receive(Ack(ids=["a"], status="repeat")).happened == [EventsSettled(["a"], "repeat")]
 
 
 def test_an_event_that_ends_the_connection_is_settled_by_that() -> None:
     """Kept, it would end every connection anew."""
     session = opened()
     put(session, "a")
-    assert session.receive(Error(code=4000, message="no", ref="a")).happened == [Refused("a", 4000, "no")]
+    assert session.receive(Error(code=4000, message="no", ref="a")).happened == [EventRefused("a", 4000, "no")]
     assert session.unanswered == 0
 
 
@@ -359,7 +359,7 @@ def test_on_a_hostile_line_every_event_is_settled_once(seed: int) -> None:
     def hear(frame: ToGateway) -> None:
         turn = session.receive(frame)
         on_the_wire.extend(f.decode() for f in turn.send if isinstance(f, bytes))
-        settled.extend(id for h in turn.happened if isinstance(h, Answered) for id in h.ids)
+        settled.extend(id for h in turn.happened if isinstance(h, EventsSettled) for id in h.ids)
         assert len(on_the_wire) <= window
 
     def send(frames: Sequence[Any]) -> None:

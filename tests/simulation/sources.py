@@ -16,7 +16,7 @@ from orchestrator.gateway.server import GATEWAY_CLIENTS
 from orchestrator.way_in.once_keys import once_key
 from protocol.errors import Refusal
 from protocol.frames import Deliver, EventFrame
-from protocol.gateway_session import Answered, GatewaySession, Refused
+from protocol.gateway_session import EventRefused, EventsSettled, GatewaySession
 from protocol.inbound import InboundEvent, MessageArrived
 from tests.simulation.clients import CODEC, Client
 from tests.simulation.ledger import Ledger
@@ -137,10 +137,10 @@ class GatewayClient(Client):
             self.world.loop.call_later(0.2, self._release)
         for happened in turn.happened:
             match happened:
-                case Answered(ids=ids, status=status):
+                case EventsSettled(ids=ids, status=status):
                     for id in ids:
                         self._settle(id, status)
-                case Refused(id=id, code=code):
+                case EventRefused(id=id, code=code):
                     self._settle(id, f"refused:{code}")
                 case Deliver():
                     self._deliver(happened)
