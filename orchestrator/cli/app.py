@@ -5,6 +5,7 @@ Every command's help ends with an example, which `tests/orchestrator/cli/test_cl
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -76,12 +77,24 @@ def main() -> None:
     """Runs the command line and exits with a code of `exits.Exit`."""
     write_what_is_meant()
     try:
+        _check_typed(sys.argv[1:])
         app()
     except Failure as failure:
         _say(failure)
         sys.exit(int(failure.exit_code))
     except KeyboardInterrupt:
         sys.exit(int(Exit.INTERRUPTED))
+
+
+def _check_typed(words: Sequence[str]) -> None:
+    """That every word is text. What a shell of another coding typed, Python keeps as halves of surrogate pairs (PEP
+    383), which no file of ours and no request can hold: it would fail wherever it is first written, perhaps midway."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError as exc:
+            text = f"{ascii(word)[1:-1][:64]} is not UTF-8, which this shell's words have to be"
+            raise Failure(Exit.USAGE, f"{text}: use a terminal of UTF-8, or write it without such letters") from exc
 
 
 def _say(failure: Failure) -> None:

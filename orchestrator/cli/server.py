@@ -54,6 +54,8 @@ def find(*, url: str, token: str, data: Path, environ: Mapping[str, str] = os.en
         _address(url)
     given = "--token" if token else "THROUGHLINE_TOKEN"
     token = token or environ.get("THROUGHLINE_TOKEN", "")
+    if not (token.isascii() and token.isprintable()):
+        raise Failure(Exit.USAGE, f"the token of {given} has characters that no token has: copy it again, and alone")
     if url and token:
         return Running(url=url.rstrip("/"), operator=token, agent=token, gateway=token, token_from=given)
     running = _read(data / SERVER_FILE)
@@ -169,7 +171,7 @@ def _what_to_do(folder: str) -> str:
 def _address(url: str) -> httpx.URL:
     try:
         address = httpx.URL(url)
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, UnicodeError):
         address = httpx.URL()
     if address.scheme not in ("http", "https") or not address.host:
         raise Failure(Exit.USAGE, f"{url} is no address of a server: write http://host:port")

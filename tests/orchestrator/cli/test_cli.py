@@ -267,6 +267,28 @@ def test_a_refused_token_says_where_it_is_from(
     assert f"the token is unknown (the token is {said})" in outcome.err
 
 
+@pytest.mark.parametrize("token", ["tl_1_2\r", "tl_1_2 tl_3_4\n", "tl_1_ü"])
+def test_a_token_that_is_none_is_a_mistake_of_the_command_line(
+    shell: Shell, answering: Answering, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    """A file that Windows wrote ends its line in two characters, and the shell leaves one of them."""
+    monkeypatch.setenv("THROUGHLINE_TOKEN", token)
+    outcome = shell.run("status")
+    assert outcome.code == Exit.USAGE
+    assert "the token of THROUGHLINE_TOKEN has characters that no token has: copy it again" in outcome.err
+    assert answering.asked == []
+
+
+def test_what_is_no_text_is_a_mistake_of_the_command_line(shell: Shell, answering: Answering) -> None:
+    """Typed in a terminal of another coding, a letter comes as a byte that no request and no file can hold."""
+    for line in ("customer show \udcfc", "customer link cu1 user:1 --reason M\udcfcller", "token create --name \udcfc"):
+        outcome = shell.run(line)
+        assert (outcome.code, outcome.out) == (Exit.USAGE, ""), line
+        assert "\\udcfc" in outcome.err
+        assert "is not UTF-8" in outcome.err
+    assert answering.asked == []
+
+
 def test_status_shows_where_customers_write_to(shell: Shell, answering: Answering) -> None:
     """Its address beside each account."""
     row = {"account": "mail", "kind": "email", "address": "support@throughline.example"}
