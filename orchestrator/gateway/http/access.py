@@ -20,6 +20,7 @@ from protocol.errors import Code, Refusal
 
 OPEN = ("/healthz", "/readyz")
 SIGNED = "/webhooks/"
+_GATEWAY = "gateway"
 _NO_HANDSHAKE = (
     "this is a WebSocket's path, and the request is no handshake, since Upgrade: websocket or Connection: Upgrade is "
     "missing; a proxy in between has to pass both on"
@@ -72,15 +73,18 @@ class Needs(Struct, frozen=True):
 
     def check(self, token: Token) -> None:
         """Raises `Refusal` (`FORBIDDEN`)."""
-        spoken_for = "gateway" in self.scopes and any(scope.startswith("gateway:") for scope in token.scopes)
-        if not spoken_for and not token.covers("operator", *self.scopes):
+        if _GATEWAY in self.scopes:
+            # Not an operator's either: an event is its account's word, and nobody else's.
+            if not any(scope.startswith(f"{_GATEWAY}:") for scope in token.scopes):
+                raise Refusal(Code.FORBIDDEN, "this needs a token with a scope gateway:<account>; no other opens it")
+        elif not token.covers("operator", *self.scopes):
             raise Refusal(
                 Code.FORBIDDEN, f"this needs a token with one of the scopes {', '.join((*self.scopes, 'operator'))}"
             )
 
 
 def needs(*scopes: str) -> Needs:
-    """One of these scopes, or `operator`. A scope `gateway` means any account's."""
+    """One of these scopes, or `operator`. A scope `gateway` means any account's, and not `operator`."""
     return Needs(scopes)
 
 

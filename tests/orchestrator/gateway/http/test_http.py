@@ -193,25 +193,6 @@ async def test_every_entrance_needs_a_token(running: Running, path: str) -> None
         assert response.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize(
-    ("name", "method", "path"),
-    [
-        ("agent", "POST", "/v1/events"),
-        ("chat", "GET", "/v1/context?identity=user:1"),
-        ("scraper", "GET", "/v1/conversations"),
-        ("reader", "POST", "/v1/conversations/cu1-1/commands"),
-        ("agent", "GET", "/v1/quarantine"),
-        ("agent", "POST", "/v1/outbox/cu1-1.5/replay"),
-        ("reader", "GET", "/metrics"),
-    ],
-)
-async def test_scopes_are_checked(running: Running, name: str, method: str, path: str) -> None:
-    """A token opens what it names."""
-    async with running.http(name) as http:
-        response = await http.request(method, path, json={"command": {"do": "take"}} if method == "POST" else None)
-    assert (response.status_code, response.json()["code"]) == (403, Code.FORBIDDEN)
-
-
 def test_every_handler_names_its_scopes() -> None:
     """A mistyped `needs` would open an entrance to every token. These few are open, or to whoever has any."""
     routes = application(cast(Any, None), body_bytes_max=1, version="1").routes
