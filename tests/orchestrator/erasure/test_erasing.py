@@ -906,6 +906,26 @@ async def test_what_was_unlinked_while_they_were_one_and_linked_again_is_whose_i
         assert await front.journal.customers_of([BOB]) == ({BOB: bobs} if whose else {})
 
 
+async def test_an_address_that_was_unlinked_of_another_stays_with_who_has_it_since(tmp_path: Path) -> None:
+    """Ann's stream says that Bob's address went; Eve's, that it is hers by now: so does the archive."""
+    settings = settings_of(tmp_path)
+    async with server(settings) as (_, front):
+        bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi"), BOB))
+        ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar"), ANN))
+        anns, bobs = ann.stream.removesuffix("-1"), bob.stream.removesuffix("-1")
+        await front.intake.command(actor="agent:bo", id="m", command=MergeCustomers(other=bobs), customer=anns)
+        await front.intake.command(actor="agent:bo", id="l", command=UnlinkIdentity(identity=BOB), customer=anns)
+        await front.intake.command(actor="agent:bo", id="u", command=UnmergeCustomers(other=bobs), customer=anns)
+        eve = await front.intake.submit(arrival("e1", MessageArrived(text="it is mine now"), BOB))
+        await reached(front.archive, eve.position)
+    await erased(settings, anns)
+    await check_against_rebuilt(settings)
+    async with server(settings) as (_, front):
+        journey = await front.archive.journey(eve.stream.removesuffix("-1"))
+        assert journey is not None
+        assert [each["identity"] for each in journey["identities"]] == [BOB]
+
+
 async def test_a_power_failure_in_the_midst_leaves_no_address_with_whom_they_were_one_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
