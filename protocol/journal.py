@@ -55,6 +55,16 @@ class Unsettled(Struct, array_like=True, frozen=True, gc=False):
     position: int
 
 
+CLAIM = "Replay:"
+"""How begins what an input from quarantine is claimed by, among the identities of the unit in which it comes in: the
+journal's unique key has it once, in whatever form and whosever it is. No identity begins so: kinds have no capitals."""
+
+
+def claim_of(quarantine: str) -> str:
+    """What the unit assigns that takes in the input."""
+    return CLAIM + quarantine
+
+
 class Unit(Struct, array_like=True, frozen=True, gc=False):
     """One journey's step, committed as a whole or not at all.
 

@@ -39,7 +39,7 @@ from protocol.events import (
     DeliveryUncertain,
 )
 from protocol.ids import customer_of
-from protocol.journal import ADOPT, RELEASE, RETURN, Entry, FamilyStep
+from protocol.journal import ADOPT, CLAIM, RELEASE, RETURN, Entry, FamilyStep
 from protocol.links import (
     AnyFromCell,
     Ask,
@@ -65,7 +65,8 @@ Reply = AnyFromCell | Promise
 
 
 class Later(Exception):
-    """The message has to wait for the open step's commit: it is decided under another version of the policy."""
+    """The message has to wait for the open step's commit: it is decided under another version of the policy, or is
+    another form of an input from quarantine that the step takes in."""
 
 
 def step(
@@ -150,7 +151,7 @@ def _record(
     version = _name_policy(journey, decision, policy)
     if live.open is None:
         live.open = Step(at_ms=decision.events[0][1].at_ms, policy=version)
-    elif live.open.policy != version:
+    elif live.open.policy != version or _is_claimed(live.open, decision):
         raise Later
     into, first, closing = live.open, len(live.open.entries), []
     for stream, event in decision.events:
@@ -193,6 +194,11 @@ def _name_policy(journey: Journey, decision: Decision, policy: Policy) -> int:
     version = decided_under(journey, decision, policy)
     decision.events[0] = (stream, msgspec.structs.replace(first, policy=version))
     return version
+
+
+def _is_claimed(into: Step, decision: Decision) -> bool:
+    """Whether the step takes in another form of the same input: the journal has to say so of the next one."""
+    return any(each.startswith(CLAIM) and each in into.identities for each in decision.identities)
 
 
 def _assign(into: Step, decision: Decision) -> None:

@@ -1,6 +1,7 @@
 """Verdicts: what becomes of an input when the journal has refused the step in which the input was decided.
 
-Taken         an identity is another customer's: the input is sent on, or decided again as in conflict with that one
+Taken         an identity is another customer's: the input is sent on, or decided again as in conflict with that one;
+              or the input came from quarantine, and another form of it is in: it is refused
 Released      an identity was another customer's: decided again with the once-keys that come with it
 Unmergeable   the merge would make a circle: the command is refused
 Skipped       the verdict says nothing of this journey: decided again
@@ -14,8 +15,8 @@ from actors.cells.live import Envelope, Live
 from actors.identity.linking import links
 from protocol.commands import GiveCustomer
 from protocol.errors import Code
-from protocol.journal import Released, Skipped, Taken, Unmergeable
-from protocol.links import Ask, Input, Moved, Refused
+from protocol.journal import Released, Skipped, Taken, Unmergeable, claim_of
+from protocol.links import Ask, Input, Moved, Refused, Replay
 
 Uncommitted = Taken | Released | Unmergeable | Skipped
 """The verdicts after which a step is void: the journey is loaded, and what was gated is decided again."""
@@ -44,6 +45,9 @@ def _knowing_owner(envelope: Envelope, taken: Taken, customer: str) -> Envelope 
     """Changes or answers an input that has the identity, and a command that links it; others stay as they are."""
     message = envelope.message
     match message:
+        case Input(replay=Replay(quarantine=quarantine)) if taken.identity == claim_of(quarantine):
+            text = f"{quarantine} came in already, in another form, as {taken.customer}'s: look at it again in a moment"
+            return Refused(message.ref, Code.NOT_ALLOWED_NOW, text, "quarantine")
         case Input() if taken.identity in message.identities:
             if taken.customer == customer:
                 return Envelope(envelope.line, msgspec.structs.replace(message, proposed=False))

@@ -42,6 +42,7 @@ from protocol.inbound import (
     MessageArrived,
     PastConversation,
 )
+from protocol.journal import claim_of
 from protocol.links import Input
 
 
@@ -59,6 +60,10 @@ class _Came(Struct, frozen=True, gc=False):
 def first(state: Journey, input: Input, policy: Policy, now_ms: int) -> Decision:
     """An input that surely did not come before."""
     decision = receive(state, input, policy, now_ms)
+    if input.replay is not None and decision.events:
+        # No once-key knows the forms of an input for one, nor has anybody all whom they may come to.
+        claimed = [*decision.identities, claim_of(input.replay.quarantine)]
+        decision = msgspec.structs.replace(decision, identities=claimed)
     return decision if decision.why else keyed(decision, input, state, policy)
 
 

@@ -27,7 +27,7 @@ from protocol.events import (
     ReplayRefused,
 )
 from protocol.ids import conversation_of, customer_of
-from protocol.journal import Entry, Record
+from protocol.journal import CLAIM, Entry, Record
 
 _entries = msgspec.msgpack.Decoder(list[Entry]).decode
 _event = msgspec.msgpack.Decoder(AnyEvent).decode
@@ -68,6 +68,7 @@ class Ledger:
         self._order: dict[int, int] = {}
         self._events = 0
         self.owners: dict[str, str] = {}
+        self._claimed: set[str] = set()
         """By identity: the customer it is assigned to."""
         self.owned: set[tuple[str, str]] = set()
         """Identities and all customers that they were ever assigned to."""
@@ -159,6 +160,9 @@ class Ledger:
         before, said = {identity: self.root(owner) for identity, owner in self.owners.items()}, []
         linked: set[str] = set()
         for identity in record.identities:
+            if identity.startswith(CLAIM) and identity in self._claimed:
+                self._broken("once", f"{identity.removeprefix(CLAIM)} came in twice, from quarantine")
+            self._claimed.add(identity)
             other = before.get(identity, record.customer)
             if other != record.customer:
                 self._broken("once", f"{identity} was assigned to {other} and to {record.customer}")

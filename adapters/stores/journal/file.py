@@ -26,7 +26,7 @@ from adapters.stores.journal.rules import (
     settle,
 )
 from protocol.ids import POLICY
-from protocol.journal import POLICIES_KEPT, Fence, Freed, Record, Skipped, Taken, Unit, Verdict
+from protocol.journal import CLAIM, POLICIES_KEPT, Fence, Freed, Record, Skipped, Taken, Unit, Verdict
 
 Durability = Literal["full", "process"]
 
@@ -135,6 +135,8 @@ class JournalFile:
         through = min(through, self._position)
         with transaction(db):
             dropped = db.execute("DELETE FROM unit WHERE position <= ?", (through,)).rowcount
+            # What was claimed so long ago nobody sends any more.
+            db.execute(_DROP_CLAIMS, (CLAIM, CLAIM + "\U0010ffff", through))
             if dropped:  # The newest unit may be among them: positions go on from here.
                 db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('trimmed', ?)", (through,))
         return dropped
@@ -199,6 +201,7 @@ class JournalFile:
         self._unmade = kept | group.unmade
 
 
+_DROP_CLAIMS = "DELETE FROM identity WHERE identity > ? AND identity < ? AND position <= ?"
 _OWNED = "SELECT identity FROM identity WHERE customer = ?"
 _UNLINKED = "SELECT identity, once_keys FROM identity WHERE customer = '' AND instr(once_keys, ?)"
 _MARKED = "SELECT position, once_keys FROM forgotten WHERE mark = ?"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import msgpack
 
-from protocol.journal import Freed, Unit
+from protocol.journal import CLAIM, Freed, Record, Unit
 
 SECRET_BYTES = 32
 _MARK_BYTES = 16
@@ -24,7 +24,7 @@ def mark(identity: str, secret: bytes) -> bytes:
     return hashlib.blake2b(identity.encode(), key=secret, digest_size=_MARK_BYTES).digest()
 
 
-def assigned(units: Iterable[Unit]) -> set[str]:
+def assigned(units: Iterable[Unit | Record]) -> set[str]:
     """The identities that somebody is to get: only of these it matters whether they were freed."""
     return {identity for unit in units for identity in unit.identities}
 
@@ -33,7 +33,7 @@ def left_of(customer: str, freed: Freed, owned: Iterable[str], free: Mapping[str
     """By identity: the once-keys to keep by its mark. `owned` are those of `customer` now, and others of theirs that
     are nobody's; `free` those that were unlinked from somebody, whose once-keys name the customer: each with these."""
     own = _keys_by_customer(freed.keys)
-    left = dict.fromkeys(owned, freed.keys)
+    left = {each: freed.keys for each in owned if not each.startswith(CLAIM)}
     for identity, keys in free.items():
         others = {each: packed for each, packed in _keys_by_customer(keys).items() if each != customer}
         left[identity] = msgpack.encode({**others, **own})

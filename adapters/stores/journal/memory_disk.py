@@ -11,7 +11,7 @@ from adapters.stores.journal.forgotten import assigned, left_of, mark
 from adapters.stores.journal.merged_rules import Merged, root_of
 from adapters.stores.journal.rules import Free, Settlement, Unmade, forgotten_below
 from protocol.ids import POLICY
-from protocol.journal import POLICIES_KEPT, Fence, Freed, Record, Taken, Unit
+from protocol.journal import CLAIM, POLICIES_KEPT, Fence, Freed, Record, Taken, Unit
 
 
 class Marked(NamedTuple):
@@ -115,7 +115,9 @@ class Image:
         self.unmade = kept | group.unmade
 
     def trim(self, dropped: int) -> None:
-        """Drops the oldest units."""
+        """Drops the oldest units, and what they claimed."""
+        for claim in (each for each in assigned(self.records[:dropped]) if each.startswith(CLAIM)):
+            self.owners.pop(claim, None)
         del self.records[:dropped]
         self.trimmed += dropped
 

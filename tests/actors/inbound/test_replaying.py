@@ -1,5 +1,8 @@
 """Replaying: one form at a time, and each of them in or refused before the next."""
 
+import asyncio
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -9,7 +12,9 @@ from protocol.commands import BeginReplay, EndReplay, MarkReplayed
 from protocol.commands.quarantine import form_of
 from protocol.errors import Code, Refusal
 from protocol.events import Once, QuarantineReplayed, ReplayBegun
+from protocol.links import Answered, Replay
 from tests.actors.player import Player, names
+from tests.actors.world import world
 
 BEGIN, EDIT = BeginReplay(quarantine="q.1"), BeginReplay(quarantine="q.1", raw=b"{}")
 END, MARK = EndReplay(quarantine="q.1", code=4200, reason="no"), MarkReplayed(quarantine="q.1", stream="cu1-1", seq=3)
@@ -111,3 +116,33 @@ def test_only_so_many_are_under_way() -> None:
     with pytest.raises(Refusal) as raised:
         player.command(BeginReplay(quarantine="q.more"), conversation="")
     assert raised.value.code == Code.OVER_LIMIT
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize(
+    "other",
+    [{"identities": ("mailto:ben@example.org",)}, {"id": "other"}, {"identities": ("mailto:new@example.org",)}],
+)
+async def test_an_input_has_one_effect_in_whatever_forms_it_is_sent(other: dict[str, Any], at_once: bool) -> None:
+    """Somebody who stood still sends the form that was refused, and could come in by now, while another is begun: the
+    one that is committed first counts, whosever the two are."""
+    async with world(cells=2) as made:
+        for known in ("mailto:ann@example.org", "mailto:ben@example.org"):
+            await made.intake.submit(made.event("hello", identities=(known,)))
+        form = made.event("word", id="e", identities=("mailto:ann@example.org",))
+        forms = [form, made.event("word", **({"id": "e", "identities": ("mailto:ann@example.org",)} | other))]
+        sent = [made.intake.submit(each, replay=Replay("mail.1", made.now_ms, "operator:o")) for each in forms]
+        if at_once:
+            done = await asyncio.gather(*sent, return_exceptions=True)
+        else:
+            done = [(await asyncio.gather(each, return_exceptions=True))[0] for each in sent]
+        [came] = [each for each in done if isinstance(each, Answered)]
+        [refused] = [each for each in done if isinstance(each, Refusal)]
+        assert came.status == "committed"
+        assert (refused.code, refused.retryable) == (Code.NOT_ALLOWED_NOW, False)
+        assert "came in already" in refused.message
+        # It is known by its own once-key, also in another life; and another input is another.
+        again = await made.intake.submit(forms[done.index(came)], replay=Replay("mail.1", made.now_ms, "operator:o"))
+        assert (again.status, again.stream, again.seq) == ("repeat", came.stream, came.seq)
+        next_one = made.event("word", id="next", identities=("mailto:ann@example.org",))
+        assert (await made.intake.submit(next_one, replay=Replay("mail.2", made.now_ms, ""))).status == "committed"

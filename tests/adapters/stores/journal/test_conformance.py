@@ -26,6 +26,7 @@ from protocol.journal import (
     Taken,
     Unmergeable,
     Unsettled,
+    claim_of,
 )
 from tests.adapters.stores.journals import Harness, MemoryHarness, SqliteHarness, Store
 from tests.adapters.stores.units import AT_MS, Writer
@@ -325,6 +326,19 @@ async def test_trimming_drops_the_oldest_and_positions_go_on(harness: Harness, s
     store = harness.store()
     assert (await store.open()).position == 5
     assert await store.commit([one.unit("cu1")]) == [Committed(6)]
+
+
+async def test_an_input_from_quarantine_is_claimed_once_until_that_is_trimmed(harness: Harness, store: Store) -> None:
+    """By anybody, also once more by who has it; and nothing is told of it where the customer is erased."""
+    one, claim = await writer(store), claim_of("mail.1")
+    assert await store.commit([one.unit("cu1", claim), one.unit("cu2", claim)]) == [Committed(1), Taken(claim, "cu1")]
+    assert await store.commit([one.unit("cu1", claim)]) == [Taken(claim, "cu1")]
+    await store.erase("cu1", [], freed())
+    assert await store.commit([one.unit("cu2", claim)]) == [Committed(2)]
+    assert await store.trim(1) == 1
+    assert await store.commit([one.unit("cu3", claim)]) == [Taken(claim, "cu2")]
+    assert await store.trim(2) == 1
+    assert await store.commit([one.unit("cu3", claim)]) == [Committed(3)]
 
 
 async def test_what_is_old_is_found_by_time(harness: Harness, store: Store) -> None:
