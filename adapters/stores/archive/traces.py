@@ -138,7 +138,7 @@ def _merges_with(db: sqlite3.Connection, customer: str) -> list[tuple[str, int]]
     names = names_of(db, customer) if found else set()
     for stream in {stream for stream, _ in found}:
         for name in names:
-            found += db.execute(_NAMED, {"stream": stream, "name": name}).fetchall()
+            found += db.execute(_NAMED, {"stream": stream, "name": name, "customer": customer}).fetchall()
     return found
 
 
@@ -158,9 +158,19 @@ _UNMOVED = """
       AND EXISTS (SELECT 1 FROM json_each(body, '$.members') AS member WHERE member.value = :customer)"""
 _CONTACTS = "SELECT interaction, identity FROM interaction WHERE conversation = ?"
 _WHERE_IT_WAS = "SELECT origin, origin_interaction FROM moved WHERE conversation = ? AND interaction = ?"
+# What went of another member's is that one's affair: their link is told, and a rebuild must hear of its end.
 _NAMED = """
     SELECT stream, seq FROM event WHERE stream = :stream
-      AND (type IN ('IdentityLinked', 'IdentityUnlinked') AND body ->> '$.identity' = :name
+      AND (type = 'IdentityLinked' AND body ->> '$.identity' = :name
+           OR type = 'IdentityUnlinked' AND body ->> '$.identity' = :name AND NOT EXISTS (
+              SELECT 1 FROM event AS came WHERE came.stream = :stream AND came.seq < event.seq
+                AND came.type = 'CustomerMerged'
+                AND EXISTS (SELECT 1 FROM json_each(came.body, '$.identities') AS i WHERE i.value = :name)
+                AND NOT EXISTS (SELECT 1 FROM json_each(came.body, '$.members') AS m WHERE m.value = :customer)
+                AND NOT EXISTS (
+                    SELECT 1 FROM event AS again WHERE again.stream = :stream AND again.type = 'IdentityLinked'
+                      AND again.seq > came.seq AND again.seq < event.seq
+                      AND again.body ->> '$.identity' = :name))
            OR type = 'CustomerReturned'
               AND EXISTS (SELECT 1 FROM json_each(body, '$.links') AS l WHERE l.value ->> '$.identity' = :name))"""
 _SAID = """

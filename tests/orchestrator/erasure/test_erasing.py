@@ -927,6 +927,48 @@ async def test_an_address_that_was_unlinked_of_another_stays_with_who_has_it_sin
         assert [each["identity"] for each in journey["identities"]] == [BOB]
 
 
+@pytest.mark.parametrize("had", ["a member", "the customer, before", "the customer, meanwhile"])
+async def test_what_was_anothers_before_it_was_theirs_does_not_come_back_to_that_one(tmp_path: Path, had: str) -> None:
+    """An address was Bob's, or Carl's who had been merged into him, and was unlinked there; Ann, whose it became, was
+    merged into Bob for a while. Bob's facts of it are not hers."""
+    settings, other = settings_of(tmp_path), "mailto:carl@example.org"
+    address = "user:quokka"
+    async with server(settings) as (_, front):
+        carl = await front.intake.submit(arrival("c1", MessageArrived(text="hi"), other))
+        bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi"), BOB))
+        carls, bobs = customer_of(carl.stream), customer_of(bob.stream)
+        number = 0
+
+        async def ask(customer: str, command: AnyCommand) -> Answered:
+            nonlocal number
+            number += 1
+            return await front.intake.command(actor="agent:bo", id=f"c{number}", command=command, customer=customer)
+
+        member = had == "a member"
+        await ask(carls if member else bobs, LinkIdentity(identity=address))
+        if member:
+            await ask(bobs, MergeCustomers(other=carls))
+        ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar"), ANN))
+        anns = customer_of(ann.stream)
+        if had == "the customer, meanwhile":
+            await ask(bobs, MergeCustomers(other=anns))
+        await ask(bobs, UnlinkIdentity(identity=address, reason="no"))
+        if had == "the customer, meanwhile":
+            await ask(bobs, UnmergeCustomers(other=anns))
+        await ask(anns, LinkIdentity(identity=address))
+        await ask(bobs, MergeCustomers(other=anns))
+        last = await ask(bobs, UnmergeCustomers(other=anns))
+        assert await front.journal.customers_of([address]) == {address: anns}
+        await reached(front.archive, last.position)
+    await erased(settings, anns)
+    async with server(settings) as (_, front):
+        for customer in (bobs, carls):
+            journey = await front.archive.journey(customer)
+            assert journey is not None
+            assert address not in [each["identity"] for each in journey["identities"]]
+    await check_against_rebuilt(settings)
+
+
 async def test_a_power_failure_in_the_midst_leaves_no_address_with_whom_they_were_one_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
