@@ -16,43 +16,9 @@ import msgspec
 from adapters.stores.archive.pages import Page, paged
 from adapters.stores.connection import marks, row_as_dict
 from protocol.archive import StoredVersion
-from protocol.entities import ConversationSummary, Status
 from protocol.ids import POLICY
 
 Row = dict[str, Any]
-
-
-def conversations(
-    db: sqlite3.Connection,
-    *,
-    list: str = "",
-    customer: str = "",
-    status: str = "",
-    limit: int = 100,
-    before: tuple[int, str] | None = None,
-) -> list[ConversationSummary]:
-    """Conversations, the newest change first.
-
-    `list` is `queue:<name>` or `owner:<agent>`, both with what is offered there and without the resolved and the
-    closed, or `customer:<id>`. `before` is (`updated_at_ms`, `conversation`) of a page's last row and asks for the page
-    after it.
-    """
-    where, values = _listed(list)
-    if customer:
-        where, values = [*where, "c.customer = ?"], [*values, root_of(db, customer)]
-    if status:
-        where, values = [*where, "c.status = ?"], [*values, status]
-    if before is not None:
-        where, values = [*where, "(c.updated_at_ms, c.conversation) < (?, ?)"], [*values, *before]
-    rows = db.execute(
-        "SELECT c.conversation, c.customer, c.head, c.status, c.queue, c.owner, c.subject, c.channel, c.updated_at_ms, "
-        "coalesce(h.offered_to, '') FROM conversation c "
-        "LEFT JOIN handoff h ON h.conversation = c.conversation AND h.state = 'offered' "
-        f"WHERE {' AND '.join(where) or '1'} "
-        "ORDER BY c.updated_at_ms DESC, c.conversation DESC LIMIT ?",
-        (*values, limit),
-    )
-    return [_summary(row) for row in rows]
 
 
 def conversation(db: sqlite3.Connection, conversation: str) -> Row | None:
@@ -237,39 +203,6 @@ _PARTS = {
     "deliveries": "SELECT outbox.* FROM (SELECT ? AS c) JOIN outbox "
     "ON delivery > c || '.' AND delivery < c || '/' ORDER BY queued_at_ms",
 }
-
-
-def _listed(name: str) -> tuple[list[str], list[Any]]:
-    kind, _, value = name.partition(":")
-    match kind:
-        case "":
-            return [], []
-        case "customer":
-            home = "coalesce((SELECT nullif(merged_into, '') FROM customer WHERE customer = ?), ?)"
-            return [f"c.customer = {home}"], [value, value]
-        case "queue" | "owner":
-            of_work = f"SELECT conversation FROM work WHERE {kind} = ? AND status IN ('open', 'snoozed')"
-            offered = "SELECT conversation FROM handoff WHERE offered_to = ? AND state = 'offered'"
-            taker = f"agent:{value}" if kind == "owner" else name
-            return [f"c.conversation IN ({of_work} UNION ALL {offered})"], [value, taker]
-        case _:
-            raise AssertionError(f"no list {name!r}: queue:<name>, owner:<agent> or customer:<id>")
-
-
-def _summary(row: tuple[Any, ...]) -> ConversationSummary:
-    identifier, customer, head, status, queue, owner, subject, channel, updated_at_ms, offered_to = row
-    return ConversationSummary(
-        conversation=identifier,
-        customer=customer,
-        head=head,
-        status=Status(status),
-        queue=queue,
-        owner=owner,
-        subject=subject,
-        channel=channel,
-        updated_at_ms=updated_at_ms,
-        offered_to=offered_to,
-    )
 
 
 def _parts(db: sqlite3.Connection, conversation: str) -> Row:

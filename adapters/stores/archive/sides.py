@@ -7,6 +7,7 @@ from adapters.stores import connection
 from adapters.stores.archive import (
     erasing,
     findings,
+    lists,
     loads,
     losses,
     queries,
@@ -140,9 +141,9 @@ class ArchiveReads:
         limit: int = 100,
         before: tuple[int, str] | None = None,
     ) -> Sequence[ConversationSummary]:
-        """Conversations, the newest change first; see `queries.conversations` for the selection and pages."""
+        """Conversations, the newest change first; see `lists.conversations` for the selection and pages."""
         return await self._reader().run(
-            queries.conversations, list=list, customer=customer, status=status, limit=limit, before=before
+            lists.conversations, list=list, customer=customer, status=status, limit=limit, before=before
         )
 
     async def conversation(self, conversation: str) -> dict[str, Any] | None:

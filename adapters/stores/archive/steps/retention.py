@@ -26,5 +26,9 @@ RETENTION = (
     "CREATE INDEX event_dropped ON event (at_ms) WHERE type = 'FactDropped'",
 )
 REPLAYS = ("CREATE INDEX event_replay ON event (body ->> '$.quarantine') WHERE type = 'ReplayBegun'",)
+CLOSED = (
+    # For lists, and only of what is over: a live conversation costs this index nothing.
+    "CREATE INDEX conversation_closed ON conversation (updated_at_ms) WHERE status = 'closed'",
+)
 RETENTION_TABLES = ("dropped", "retention")
 """They say what there was, and stay when the archive is made anew."""

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple, TypedDict, Unpack
 
 import msgspec
@@ -164,6 +165,39 @@ async def test_lists_hold_what_waits(archive: Archive, story: Story) -> None:
     page = await archive.reader.conversations(limit=2)
     assert [row.conversation for row in page] == [f"{ANN}-2", f"{ANN}-1"]
     assert await _ids(archive, before=(page[-1].updated_at_ms, page[-1].conversation)) == [f"{BOB}-1"]
+
+
+@pytest.mark.parametrize("status", ["", "open", "resolved", "closed"])
+async def test_all_conversations_are_listed_page_by_page(archive: Archive, status: str) -> None:
+    """Those that are over between those that are not, by their newest change; of one time, by their ids."""
+    story, random = Story(), Random(status)
+    states: dict[str, tuple[int, str]] = {}
+    for n in range(40):
+        customer = f"cu{random.randrange(10**6):06}{n:02}"
+        conversation = story.meet(customer, f"chat:{customer}", "chat", "hello")
+        states[conversation] = story.now_ms, "open"
+    for _ in range(80):
+        conversation = random.choice(sorted(states))
+        _, state = states[conversation]
+        fact: ev.AnyEvent = ev.NoteAdded(at_ms=0, actor="agent:ann", text="as ever")
+        if state == "open" and random.random() < 0.4:
+            state, fact = "resolved", ev.ConversationResolved(at_ms=0, actor="agent:ann", close_at_ms=1)
+        elif state == "resolved":
+            state, fact = "closed", ev.ConversationClosed(at_ms=0, actor="system")
+        story.now_ms += random.randrange(2)
+        states[conversation] = story.now_ms, state
+        story.unit(conversation.removesuffix("-1"), (conversation, fact))
+    await archive.follow(story)
+    wanted = [each for each, (_, state) in states.items() if state == status or not status]
+    listed: list[ConversationSummary] = []
+    while page := await archive.reader.conversations(
+        status=status, limit=3, before=(listed[-1].updated_at_ms, listed[-1].conversation) if listed else None
+    ):
+        listed += page
+    assert [row.conversation for row in listed] == sorted(
+        wanted, key=lambda each: (states[each][0], each), reverse=True
+    )
+    assert all((row.updated_at_ms, row.status.value) == states[row.conversation] for row in listed)
 
 
 async def test_a_conversation_is_shown_with_its_parts(archive: Archive, story: Story) -> None:

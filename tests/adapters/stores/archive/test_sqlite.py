@@ -3,10 +3,12 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adapters.stores import migrations
+from adapters.stores.archive import lists
 from adapters.stores.archive import queries as archive_queries
 from adapters.stores.archive.schema import ARCHIVE
 from adapters.stores.archive.sqlite import SqliteArchive, SqliteArchiveReader
@@ -68,15 +70,37 @@ async def test_a_takers_list_is_found_by_the_index_of_open_offers(tmp_path: Path
     archive = SqliteArchive(tmp_path / "archive.db")
     await archive.open()
     assert archive._db is not None
-    statements: list[str] = []
-    await archive._db.run(lambda db: db.set_trace_callback(statements.append))
-    await archive._db.run(archive_queries.conversations, list="owner:bob")
-    await archive._db.run(lambda db: db.set_trace_callback(None))
-    plan = await archive._db.run(lambda db: db.execute(f"EXPLAIN QUERY PLAN {statements[0]}").fetchall())
-    steps = [step[-1] for step in plan]
+    steps = await _plan(archive, list="owner:bob")
     assert any("handoff USING" in step and "handoff_by_taker (offered_to=?)" in step for step in steps), steps
     assert any(step.startswith("SEARCH h USING PRIMARY KEY (conversation=?)") for step in steps), steps
     await archive.close()
+
+
+@pytest.mark.parametrize("before", [None, (1_700_000_000_000, "cu1-1")])
+@pytest.mark.parametrize("status", ["", "closed", "open"])
+async def test_a_list_of_all_conversations_reads_a_page_of_those_that_are_over(
+    tmp_path: Path, status: str, before: tuple[int, str] | None
+) -> None:
+    """By an index, from the newest on; those that are not over are as many as what people have to do."""
+    archive = SqliteArchive(tmp_path / "archive.db")
+    await archive.open()
+    steps = await _plan(archive, status=status, before=before)
+    of_closed = [step for step in steps if "conversation_closed" in step]
+    assert len(of_closed) == (status != "open"), steps
+    assert ("SEARCH c USING PRIMARY KEY (conversation=?)" in steps) == (status != "closed"), steps
+    assert "SCAN c" not in steps, steps
+    await archive.close()
+
+
+async def _plan(archive: SqliteArchive, **selection: Any) -> list[str]:
+    """How SQLite finds the conversations."""
+    assert archive._db is not None
+    statements: list[str] = []
+    await archive._db.run(lambda db: db.set_trace_callback(statements.append))
+    await archive._db.run(lists.conversations, **selection)
+    await archive._db.run(lambda db: db.set_trace_callback(None))
+    plan = await archive._db.run(lambda db: db.execute(f"EXPLAIN QUERY PLAN {statements[0]}").fetchall())
+    return [str(step[-1]) for step in plan]
 
 
 async def test_an_older_file_learns_what_each_source_said(tmp_path: Path) -> None:
