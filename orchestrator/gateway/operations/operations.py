@@ -108,7 +108,12 @@ def _answer(id: str, answered: Answered) -> CommandAnswer:
 # Quarantine
 
 
-@get("/v1/quarantine", needs=_OPERATORS, tags=["quarantine"])
+@get(
+    "/v1/quarantine",
+    needs=_OPERATORS,
+    narrower="ask for a shorter time: since_ms, until_ms",
+    tags=["quarantine"],
+)
 async def get_quarantine(
     request: HttpRequest,
     account: FromQuery[str] = "",

@@ -14,7 +14,8 @@ DEAR = {
     "/v1/customers/c/timeline?q=word": "from_ms, until_ms",
     "/v1/conversations/c/vcon": "a page at a time",
     "/v1/reports/context-loss": "a week",
-    "/v1/quarantine": "more filters",
+    "/v1/quarantine?account=mail": "since_ms, until_ms",
+    "/v1/outbox": "more filters",
 }
 """Reads, and a word of what is to be asked for in their place."""
 
