@@ -139,7 +139,7 @@ def _below(part: Message) -> list[Message]:
 
 
 def _text(parts: list[Message]) -> str:
-    return "\n".join(mime.readable(part)[:_TEXT_CHARS_MAX] for part in parts if mime.media_type(part) == "text/plain")
+    return "\n".join(mime.readable((part for part in parts if mime.media_type(part) == "text/plain"), _TEXT_CHARS_MAX))
 
 
 def _block(part: Message) -> Message:

@@ -9,6 +9,7 @@ Sources: RFC 2045-2049, RFC 2183 (Content-Disposition), RFC 2231 (parameters), R
 import email.policy
 import mimetypes
 import re
+from collections.abc import Iterable
 from email.generator import BytesGenerator
 from email.message import Message
 from email.parser import BytesParser
@@ -34,9 +35,9 @@ PARAMETERS_CHARS_MAX, PARAMETERS_MAX = 4096, 128
 every look. A file's name of 255 Chinese characters takes 2,300, in pieces of a line each some 40."""
 TEXT_BYTES_MAX = 1024 * 1024
 """Of a text that are decoded, as many as what is shown of one may have, four for each character; all of it is a file
-then. Some charsets take 0.2 s for each MiB of what is none of theirs, in which nothing else runs in the process."""
-_WIDE = ("utf-16", "utf-32")
-"""Charsets whose letters are of whole groups of two or four bytes, also at the end of a line."""
+then. Some charsets take 0.2 s for each MiB of what is none of theirs."""
+TEXTS_BYTES_MAX = 2 * TEXT_BYTES_MAX
+"""Of all texts of a mail together, in their order: a plain text and the HTML that says the same."""
 NAME_CHARS_MAX = 200
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}", re.ASCII)
 _PATH_ENDS = re.compile(r"[/\\]")
@@ -123,16 +124,27 @@ def read(raw: bytes) -> Message:
     return message
 
 
+class _Left:
+    """How many bytes of a mail's texts may still be decoded."""
+
+    def __init__(self, texts: int) -> None:
+        self.texts = texts
+
+
 def contents(part: Message) -> Contents:
     """What the part and those below it hold. Of alternatives the plain text is taken, where it says anything; files are
     taken from all of them, for Apple Mail puts attachments into one."""
+    return _contents(part, _Left(TEXTS_BYTES_MAX))
+
+
+def _contents(part: Message, left: _Left) -> Contents:
     kind = media_type(part)
     if not kind.startswith("multipart/"):
-        return _leaf(part, kind)
+        return _leaf(part, kind, left)
     if not part.is_multipart():
         # It names no boundary, or one that never comes: what stands there is still read.
-        return _text(part, body(part), html=False)
-    below = [contents(child) for child in children(part)]
+        return _text(part, body(part), left, html=False)
+    below = [_contents(child, left) for child in children(part)]
     files, aside = [file for one in below for file in one.files], [text for one in below for text in one.aside]
     if kind == "multipart/alternative":
         taken = _best([one.texts for one in below])
@@ -188,12 +200,19 @@ def source(part: Message) -> bytes:
     return out.getvalue()
 
 
-def readable(part: Message) -> str:
-    """A text leaf, decoded from its charset; of a long one the beginning."""
-    return _text(part, body(part), html=False).texts[0].text
+def readable(parts: Iterable[Message], chars_max: int) -> list[str]:
+    """The beginnings of text leaves, decoded from their charsets; of all together `TEXTS_BYTES_MAX` bytes."""
+    left, texts = TEXTS_BYTES_MAX, list[str]()
+    for part in parts:
+        # No character has more than four bytes.
+        bytes_max = min(4 * chars_max, left)
+        own = _Left(bytes_max)
+        texts.append(_text(part, body(part), own, html=False).texts[0].text[:chars_max])
+        left -= bytes_max - own.texts
+    return texts
 
 
-def _leaf(part: Message, kind: str) -> Contents:
+def _leaf(part: Message, kind: str, left: _Left) -> Contents:
     if kind == "message/rfc822":
         nested = children(part)
         subject = headers.text(nested[0], "Subject", chars_max=80) if nested else ""
@@ -201,26 +220,31 @@ def _leaf(part: Message, kind: str) -> Contents:
         return Contents([], [File(name, kind, source(nested[0]) if nested else b"")], [])
     name, raw = _name(part), body(part)
     if kind in ("text/plain", "text/html") and not name and _disposition(part) != "attachment":
-        return _text(part, raw, html=kind == "text/html")
+        return _text(part, raw, left, html=kind == "text/html")
     if not raw and not name:
         return Contents([], [], [])
     return Contents([], [File(name or f"attachment{mimetypes.guess_extension(kind) or ''}", kind, raw)], [])
 
 
-def _text(part: Message, raw: bytes, *, html: bool) -> Contents:
+def _text(part: Message, raw: bytes, left: _Left, *, html: bool) -> Contents:
     """What is to be read of it, and the whole as it came where that is only its beginning."""
     charset = parameter(part, "charset")
-    if len(raw) <= TEXT_BYTES_MAX:
-        return Contents([Text(html, charsets.decode(raw, charset))], [], [])
+    bytes_max = min(TEXT_BYTES_MAX, left.texts)
+    read = raw if len(raw) <= bytes_max else _beginning(raw, charset, bytes_max)
+    left.texts -= len(read)
+    text = charsets.decode(read, charset)
+    if read is raw:
+        return Contents([Text(html, text)], [], [])
     name, kind = ("message.html", "text/html") if html else ("message.txt", "text/plain")
-    begins = Text(html, charsets.decode(_beginning(raw, charset), charset), cut=True)
-    return Contents([begins], [File(name, kind, raw)], [])
+    return Contents([Text(html, text, cut=True)], [File(name, kind, raw)], [])
 
 
-def _beginning(raw: bytes, charset: str) -> bytes:
+def _beginning(raw: bytes, charset: str, bytes_max: int) -> bytes:
     """As much as is decoded, to the end of a line: all charsets are there as at the beginning, but for wide ones."""
-    line_end = raw.rfind(b"\n", 0, TEXT_BYTES_MAX) + 1
-    return raw[:TEXT_BYTES_MAX] if charset.lower().startswith(_WIDE) or not line_end else raw[:line_end]
+    line_end = raw.rfind(b"\n", 0, bytes_max) + 1
+    if charset.lower().startswith(charsets.WIDE) or not line_end:
+        return raw[: bytes_max - bytes_max % 4]
+    return raw[:line_end]
 
 
 def _best(alternatives: list[list[Text]]) -> list[Text]:

@@ -355,6 +355,30 @@ def test_of_a_long_text_the_beginning_is_decoded_and_all_kept_as_it_came(
     assert mime.TEXT_BYTES_MAX - 100 < max(sizes) <= mime.TEXT_BYTES_MAX
 
 
+@pytest.mark.parametrize("kind", ["mixed", "alternative"])
+@pytest.mark.parametrize("failed", ["", "X-Failed-Recipients: ann@example.org\n"])
+def test_of_many_long_texts_few_are_decoded(kind: str, failed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them was, at up to 0.2 s. The others are files, as they came; so is the rest of one that was begun."""
+    decoded: list[int] = []
+    decoding = charsets.decode
+
+    def decode(raw: bytes, charset: str) -> str:
+        decoded.append(len(raw))
+        return decoding(raw, charset)
+
+    monkeypatch.setattr(charsets, "decode", decode)
+    noise = [bytes([0x80 + n]) * 99 + b"\n" for n in range(9)]
+    texts = [line * (mime.TEXT_BYTES_MAX // 101) for line in noise]
+    part = b"--a\nContent-Type: text/plain; charset=windows-1255\n\n"
+    parts = b"".join(part + text + b"\n" for text in texts) + b"--a--\n"
+    raw = failed.encode() + letter(parts, content_type=f"multipart/{kind}; boundary=a")
+    mail = parse(raw, account="mail", address=ADDRESS, arrived_ms=ARRIVED_MS)
+    assert sum(decoded) < mime.TEXTS_BYTES_MAX * (2 if failed else 1) + 1000
+    assert isinstance(mail.event.data, MessageArrived)
+    files = [mail.files[file.sha256] for file in mail.event.data.attachments]
+    assert [text for text in texts if text.replace(b"\n", b"\r\n") in files] == texts[2:]
+
+
 def test_long_html_is_kept_once_as_it_came() -> None:
     """Beside a text, and by itself."""
     rich = ("<p>wörd</p>" + " " * 1000) * (mime.TEXT_BYTES_MAX // 1000)
