@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import cycle
 from logging.handlers import RotatingFileHandler
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import structlog
 from hypothesis import settings
 
 from tests.faults.victim import SEATS, Victim
+from tests.fitting import check_fits
 from tests.lingering import Lingering
 from tests.live_server import LiveServer
 from tests.people import Customer
@@ -55,6 +57,26 @@ def pytest_collection_finish() -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
     """See `tests.sharing`."""
     return Sharing(config, log)
+
+
+class _Fitting(pytest.MonkeyPatch):  # type: ignore[misc]  # Final for plugins; what tests patch is their own affair.
+    """Puts in a function's place only what can be called as that is (see `tests.fitting`)."""
+
+    def setattr(self, target: Any, *name_and_value: Any, raising: bool = True) -> None:
+        owner, *rest = (target, *name_and_value)
+        if len(rest) == 1:  # What is patched is named by its path.
+            path, _, attribute = target.rpartition(".")
+            owner, rest = resolve_name(path), [attribute, *rest]
+        check_fits(owner, *rest)
+        super().setattr(owner, str(rest[0]), rest[1], raising=raising)
+
+
+@pytest.fixture
+def monkeypatch() -> Iterator[pytest.MonkeyPatch]:
+    """Pytest's own, but that a fake has to fit."""
+    patching = _Fitting()
+    yield patching
+    patching.undo()
 
 
 @pytest.fixture(autouse=True)

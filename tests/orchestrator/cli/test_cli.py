@@ -1209,7 +1209,7 @@ def test_who_is_asked_whether_to_erase_is_told_whom(shell: Shell, monkeypatch: p
     (shell.folder / "data").mkdir()
     (shell.folder / "data" / "journal.sqlite").touch()
     monkeypatch.setattr("orchestrator.erasure.erasing.customer_meant", meant)
-    monkeypatch.setattr("typer.confirm", lambda text, err: asked.append(text))
+    monkeypatch.setattr("typer.confirm", lambda text, **_: asked.append(text))
     asked: list[str] = []
     for who in ("cu1", "tel:+447700900123"):
         outcome = shell.run(f"customer erase {who} --reason asked")

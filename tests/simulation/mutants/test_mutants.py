@@ -1,11 +1,8 @@
 """Each planted fault is caught within the suite's seeds: a mutant that survives means that a check is missing."""
 
-import inspect
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
+from tests.fitting import check_fits
 from tests.simulation.mutants import table
 from tests.simulation.mutants.hunting import SEEDS, Caught, hunts
 from tests.simulation.mutants.known import KNOWN
@@ -33,25 +30,7 @@ AGAIN = "`python -m tests.simulation.mutants --write` finds the seeds anew, and 
 def test_a_mutant_takes_what_it_stands_in_for(name: str) -> None:
     """Else it breaks on its own arguments as soon as it is called, and any check catches that: its fault would not be
     looked for."""
-
-    def fits(owner: Any, attribute: str, replacement: Any) -> None:
-        original = inspect.getattr_static(owner, attribute)
-        if inspect.isfunction(original) and inspect.isfunction(replacement):
-            for given, named in _calls_of(inspect.signature(original)):
-                inspect.signature(replacement).bind(*given, **named)
-
-    MUTANTS[name].plant(fits)
-
-
-def _calls_of(signature: inspect.Signature) -> Iterator[tuple[list[None], dict[str, None]]]:
-    """The shortest call and the longest; what has a default is named."""
-    parameters = [
-        each for each in signature.parameters.values() if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
-    ]
-    needed = [each for each in parameters if each.default is each.empty]
-    given: list[None] = [None for each in needed if each.kind is not each.KEYWORD_ONLY]
-    for some in (needed, parameters):
-        yield given, {each.name: None for each in some if each.kind is each.KEYWORD_ONLY or each not in needed}
+    MUTANTS[name].plant(check_fits)
 
 
 @pytest.mark.parametrize(("name", "placement"), sorted(hunts()))
