@@ -3,6 +3,6 @@
 commanding        one command of a conversation
   checks          of what an agent writes
   replying        what goes to the customer
-    delivery      whether it arrived
+    delivery      when it leaves; outcomes: whether it did
   correcting      moving: where a correlation was wrong
 """

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from actors.commands import checks, replying
-from actors.commands.delivery import NOT_LEFT, attempt_first
+from actors.commands.delivery import attempt_first
+from actors.commands.outcomes import NOT_LEFT
 from actors.context import bringing
 from actors.handoffs import handing_over
 from actors.rules import accounts

@@ -4,7 +4,7 @@
 
 "Is this the same issue?", "did this come before?" and "who is this?" are decided here, in one place, on one state. This
 file chooses by the kind of input; what an inbound event does is in `receiving.py`, a conversation's command in
-`commanding.py`, an attempt's outcome in `delivery.py`.
+`commanding.py`, an attempt's outcome in `outcomes.py`.
 """
 
 from collections.abc import Collection
@@ -13,7 +13,7 @@ from typing import assert_never
 import msgspec
 from msgspec import Struct
 
-from actors.commands import commanding, correcting, delivery, replying
+from actors.commands import commanding, correcting, delivery, outcomes, replying
 from actors.decisions.decision import NOTHING, Decision, asked_before, keyed, of_one, repeat, rules_of, seen, version_of
 from actors.handoffs import handing_over, withdrawing
 from actors.identity import disputes, linking, merging, unmixing
@@ -86,7 +86,7 @@ def decide(state: Journey, input: AnyInput, policy: Policy, now_ms: int) -> Deci
                 return NOTHING
             left = conversation.deliveries.get(input.delivery)
             if left is not None and input.accounts and left.account not in input.accounts:
-                raise Refusal(Code.UNKNOWN_ACCOUNT, delivery.NOT_THEIRS, ref=input.delivery)
+                raise Refusal(Code.UNKNOWN_ACCOUNT, outcomes.NOT_THEIRS, ref=input.delivery)
             rules = policy.at(conversation.policy, left.channel if left else "")
             decided = _outcome(state, conversation, input, rules, now_ms)
             return of_one(conversation.id, decided, version_of(rules))
@@ -164,7 +164,7 @@ def _outcome(
 ) -> list[AnyEvent]:
     """What an attempt's outcome means; a message that is given up may move the conversation, as the policy says."""
     parted = disputes.of(state).parted
-    decided = delivery.decide_outcome(conversation, outcome, policy, now_ms, parted=parted)
+    decided = outcomes.decide_outcome(conversation, outcome, policy, now_ms, parted=parted)
     if policy.context.fallback and any(isinstance(fact, DeliveryDead) for fact in decided):
         decided += replying.fall_back(
             conversation,
@@ -204,7 +204,7 @@ def _unlink(state: Journey, command: UnlinkIdentity, actor: str, policy: Policy,
     events: list[tuple[str, AnyEvent]] = [(state.customer, each) for each in unlinked]
     theirs = [each.identity for each in unlinked]
     for conversation in state.kept:
-        events += [(conversation.id, event) for event in delivery.give_up_for(conversation, theirs, now_ms)]
+        events += [(conversation.id, event) for event in outcomes.give_up_for(conversation, theirs, now_ms)]
     return Decision(events, released=[(each, keys) for each in theirs], version=version_of(policy))
 
 

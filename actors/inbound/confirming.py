@@ -7,7 +7,8 @@ After a restore from a backup an id may be that of a message which the backup di
 come. They are told apart by what the messages say, as far as that is kept and the channel gives the digest back.
 """
 
-from actors.commands.delivery import decide_report, under_way, untried
+from actors.commands.delivery import under_way, untried
+from actors.commands.outcomes import decide_report
 from actors.rules.policy import Policy
 from actors.state import worded
 from actors.state.conversation import LEFT_BY_MAX, Conversation

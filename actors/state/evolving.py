@@ -4,7 +4,7 @@ from collections.abc import Callable
 from sys import intern
 from typing import Any
 
-from actors.commands.delivery import NOT_LEFT
+from actors.commands.outcomes import NOT_LEFT
 from actors.handoffs import handoff_states
 from actors.state import context_items, interactions, recent, worded
 from actors.state.conversation import DELIVERIES_MAX, LEFT_BY_MAX, Conversation, Spoken, Work, interaction_of

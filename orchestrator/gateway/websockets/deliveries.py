@@ -17,7 +17,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
-from actors.commands.delivery import NOT_THEIRS
+from actors.commands.outcomes import NOT_THEIRS
 from orchestrator.cell_lines.questions import Reply
 from orchestrator.gateway.health.metrics import Metrics
 from orchestrator.gateway.peers import Cells

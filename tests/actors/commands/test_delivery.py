@@ -5,6 +5,7 @@ import pytest
 
 from actors.cells import snapshots
 from actors.commands import delivery as deliveries
+from actors.commands import outcomes
 from actors.decisions.deciding import TimerDue
 from actors.rules.context import ContextRules
 from actors.rules.policy import Policy
@@ -762,7 +763,7 @@ def test_what_has_not_left_for_two_identities_at_once_makes_no_room_for_itself()
     state.deliveries[second].to = 'mailto:"ann"@example.org'
     state.deliveries[third].to = "mailto:bob@example.org"
     gone = [state.deliveries[first].to, state.deliveries[second].to]
-    *dead, attempted = deliveries.give_up_for(state, gone, player.now_ms)
+    *dead, attempted = outcomes.give_up_for(state, gone, player.now_ms)
     assert names(dead) == ["DeliveryDead", "DeliveryDead"]
     assert isinstance(attempted, DeliveryAttempted)
     assert attempted.delivery == third

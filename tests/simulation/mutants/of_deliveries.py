@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from actors.commands import delivery
+from actors.commands import delivery, outcomes
 from actors.state import evolving
 from actors.state.conversation import Conversation
 from orchestrator.gateway.websockets.deliveries import Deliveries
@@ -70,7 +70,7 @@ def dead_though_it_may_have_left(plant: Plant) -> None:
     def certain(given_up: Delivery, code: str, reason: str, now_ms: int) -> AnyEvent:
         return DeliveryDead(at_ms=now_ms, actor=SYSTEM, delivery=given_up.id, code=code, reason=reason)
 
-    plant(delivery, "_dead", certain)
+    plant(outcomes, "_dead", certain)
 
 
 @mutant

@@ -6,7 +6,7 @@ before that it did not; what is said of another message changes nothing here.
 
 from collections import Counter
 
-from actors.commands.delivery import NOT_LEFT
+from actors.commands.outcomes import NOT_LEFT
 from actors.state.closing import CLOSED_MAX
 from protocol.entities import Status
 from protocol.events import DeliveryAttempted, DeliveryConfirmed, DeliveryDead, DeliverySent, DeliveryUncertain
