@@ -21,9 +21,10 @@ from yaml.reader import ReaderError
 
 from actors.rules.policy import Policy
 from orchestrator.bundles.kinds import kind_of
+from orchestrator.bundles.scalars import ABSENT
 from orchestrator.bundles.trees import OutOfBounds, too_much, tree_of
 from orchestrator.bundles.unreadable import half_sign, in_words, no_code, no_sign
-from orchestrator.bundles.values import ABSENT, Reader
+from orchestrator.bundles.values import Reader
 
 GENERAL = "general.yaml"
 OWN = ("version", "earlier", "channel_of", "former", "provider_max")

@@ -1,35 +1,24 @@
 """Values: one node of a YAML tree as a value of one type, with what is wrong told where it stands.
 
-Numbers, words and switches are read as their type wants them and not as YAML guesses: `NO` is a country where words
-are wanted, and `yes` is true where a switch is.
+Whatever is wrong is told, one thing for each place, and reading goes on beside it.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
-from enum import Enum
-from typing import Annotated, Any, Final, Literal, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 import yaml
 from msgspec import Struct
 
-from orchestrator.bundles.durations import duration_ms, is_too_long
 from orchestrator.bundles.kinds import MS, bounded, is_required, keys_of, kind_of, may_be_none, plain
 from orchestrator.bundles.nodes import Path, form_of, is_bare, line_of, line_said, tagged
+from orchestrator.bundles.scalars import ABSENT, scalar_of
 from orchestrator.bundles.unreadable import NO_SPACES
-from orchestrator.bundles.wording import at, bounds, example, meant, named, no_keys, oddly_ended, one_of, unknown
+from orchestrator.bundles.wording import at, bounds, example, meant, named, no_keys, oddly_ended, unknown
 from protocol.errors import Refusal, ThroughlineError
 
-ABSENT: Final = object()
-"""What is wrong has no value: it was told, and whatever holds it is left out too."""
-_SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-_CALENDAR = re.compile(r"\d\s*(?:months?|years?)\b", re.IGNORECASE)
 _ENDS = (",", ";")
 """Of a name, as other forms of writing end a line."""
-_THOUSANDS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})[.,](\d{3})(?![\d.,])")
-"""In some languages 3.650 days are ten years, in others not four days."""
-NUMBER_MAX = 2**53
-"""Larger ones are not whole in every program that reads JSON; and no rule needs them. Nor is `nan` a number here."""
 _TAGGED = "a key or value that begins with ! stands in quotes: write '!…'"
 _MERGE = "tag:yaml.org,2002:merge"
 _NULL = "tag:yaml.org,2002:null"
@@ -202,7 +191,7 @@ class Reader:
         if words := oddly_ended(node):
             self._wrong(line_of(node), f"{at(path)}{words}")
             return ABSENT
-        value, wanted = _read(node.value, hint, ms=ms)
+        value, wanted = scalar_of(node.value, hint, ms=ms)
         if value is ABSENT or (node.tag == _NULL and hint is not str):
             given = "nothing" if node.tag == _NULL else repr(node.value[:64])
             self._wrong(line_of(node), f"{at(path)}{given} is not {wanted}")
@@ -250,46 +239,8 @@ def _colon_in(node: yaml.Node, path: Path) -> str:
     return f"; what has a colon in it stands in quotes: '{key.value}:{value.value}'"
 
 
-def _read(text: str, hint: Any, *, ms: bool) -> tuple[Any, str]:
-    """The text as that type, and what such a value is called."""
-    if get_origin(hint) is Literal:
-        choices = {str(each): each for each in get_args(hint)}
-        return choices.get(text, ABSENT), one_of(text, choices)
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        members = {str(each.value): each for each in hint}
-        return members.get(text, ABSENT), one_of(text, members)
-    if hint is bool:
-        return _SWITCHES.get(text.lower(), ABSENT), "a switch: write yes or no"
-    if ms:
-        found = duration_ms(text)
-        example = f"{text.strip()}s or {text.strip()} min" if text.strip().isdigit() else "90s, 15 min, 24h or 3 days"
-        if thousands := _THOUSANDS.search(text):
-            written = (text.strip().replace(thousands[0], each) for each in _both(*thousands.groups()))
-            found, example = None, " or ".join(written)
-        elif _CALENDAR.search(text):
-            example = "30 days or 365 days: months and years are not all as long"
-        elif is_too_long(text):
-            return ABSENT, "a duration of a hundred years or less: write a shorter one, such as 3650 days"
-        return ABSENT if found is None else found, f"a duration: write a number and a unit, such as {example}"
-    if hint in (int, float):
-        wanted = "a whole number: write one in digits" if hint is int else "a number: write one in digits"
-        if text.endswith("%"):
-            wanted += ", without a sign"
-        try:
-            number = hint(text.replace("_", ""))
-        except ValueError:
-            return ABSENT, wanted
-        return (number if abs(number) <= NUMBER_MAX else ABSENT), wanted
-    return text, "a word"
-
-
-def _both(whole: str, part: str) -> tuple[str, str]:
-    """How `3.650` is written where it is thousands, and where it is a part of one."""
-    return f"{whole}{part}", f"{whole}.{part.rstrip('0') or '0'}" if part.endswith("0") else f"{whole}.{part}0"
-
-
 def _as_key(key: str, hint: Any) -> Any:
-    value, _ = _read(key, plain(hint), ms=False)
+    value, _ = scalar_of(key, plain(hint), ms=False)
     return value if value is not ABSENT else key
 
 
@@ -299,7 +250,7 @@ def _fits(node: yaml.Node, option: Any) -> bool:
     if not isinstance(node, yaml.ScalarNode) or option is str:
         return True
     kinds = {"bool": (bool,), "int": (int, float), "float": (float,)}.get(node.tag.rpartition(":")[2], ())
-    return option in kinds and (option is bool or str(_read(node.value, option, ms=False)[0]) == node.value)
+    return option in kinds and (option is bool or str(scalar_of(node.value, option, ms=False)[0]) == node.value)
 
 
 def _no_key(key: yaml.Node, seen: Mapping[str, int]) -> str:

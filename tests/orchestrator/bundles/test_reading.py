@@ -12,8 +12,9 @@ from actors.rules.policy import Policy
 from orchestrator.bundles import trees
 from orchestrator.bundles.making import SetUp, make
 from orchestrator.bundles.reading import read
+from orchestrator.bundles.scalars import ABSENT
 from orchestrator.bundles.trees import DEEP_MAX, KEPT_TEXT_MAX
-from orchestrator.bundles.values import ABSENT, Reader
+from orchestrator.bundles.values import Reader
 
 GIVEN = SetUp(Policy(), {"mail": ("email", "email"), "chat": ("gateway", "chat")})
 
