@@ -21,6 +21,7 @@ from orchestrator.cli.server import Running, find
 from orchestrator.data_layout import ERASURES
 from orchestrator.settings import EmailAccount, Settings, SettingsError
 from orchestrator.settings.file import check_demo
+from orchestrator.settings.open_files import too_few
 
 if TYPE_CHECKING:
     from orchestrator.cluster.supervisor import Serving
@@ -64,6 +65,7 @@ def serve(
         banner.before = spinner.stop
         try:
             say_what_is_wrong(chosen)
+            say_how_many_connect(chosen)
             with using(Path(chosen.data)):
                 say_who_may_read(Path(chosen.data))
                 _erase_waiting(chosen)
@@ -102,6 +104,12 @@ def say_what_is_wrong(settings: Settings) -> None:
 def _say(first: str, texts: Sequence[str]) -> None:
     for text in (first, *(f"  {each}" for each in texts)):
         errors().print(Text(text))
+
+
+def say_how_many_connect(settings: Settings) -> None:
+    """Where the system allows fewer than the settings."""
+    if said := too_few(settings):
+        errors().print(Text(said), soft_wrap=True)
 
 
 def say_who_may_read(folder: Path) -> None:

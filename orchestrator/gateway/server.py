@@ -39,7 +39,7 @@ from orchestrator.gateway.websockets.inboxes import Inboxes
 from orchestrator.gateway.websockets.websocket import HELLO_WITHIN_S, WebSockets
 from orchestrator.policy.desk import PolicyDesk
 from orchestrator.report.desk import ReportDesk
-from orchestrator.settings import Account, Http, Limits
+from orchestrator.settings import Account, Http, Limits, open_files
 from orchestrator.tokens import Tokens
 from protocol.codec import Codec
 from protocol.errors import Code
@@ -129,7 +129,7 @@ class Gateway:
             self._application,
             host=http.host,
             port=http.port,
-            connections_max=http.connections_max,
+            connections_max=self._connections_max(http.connections_max),
             strangers=Strangers(http.strangers_per_address, http.proxies),
             header_bytes_max=http.header_bytes_max,
             body_bytes_max=http.body_bytes_max,
@@ -142,6 +142,13 @@ class Gateway:
         self.metrics.registry.register(ProcessFigures(figures, states))
         if policy is not None:
             self._measure_policy(policy)
+
+    def _connections_max(self, wanted: int) -> int:
+        files = open_files.allowed_now()
+        room = open_files.connections_of(wanted, files, self._limits.dedicated_max)
+        if room < wanted:
+            _log.warning("gateway.fewer_connections", wanted=wanted, taken=room, open_files=files)
+        return room
 
     def _measure(self) -> None:
         """What the parts count themselves."""

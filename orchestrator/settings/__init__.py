@@ -3,6 +3,7 @@
 sections     what there is to set
 file         reads them; meant: what a mistyped name was to be
 addresses    that a server listens on, refused in the words of the setting that names them
+open_files   how many connections the system leaves room for
 
 Business rules are not here: they are the policy, which owners edit live.
 """

@@ -1,10 +1,15 @@
 """The listener: the port, and the count of what is answered there."""
 
+import json
+import resource
+
 import pytest
+from structlog.testing import capture_logs
 
 from orchestrator.gateway.bounded import http
 from orchestrator.settings import Http
 from orchestrator.settings.addresses import ListenError
+from protocol.errors import Code
 from tests.orchestrator.gateway.conftest import Running, Start, raw, until
 
 
@@ -27,6 +32,18 @@ async def test_a_host_that_is_not_this_machine_names_the_setting(start: Start, h
     """An address of the documentation's range (RFC 5737), and a name that resolves nowhere."""
     with pytest.raises(ListenError, match=r"http\.host"):
         await start(http=Http(host=host, port=0))
+
+
+async def test_a_connection_for_which_no_file_is_left_is_told_so(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the answer that one too many gets, and not by a connection that is closed without a word."""
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (2, 2))
+    with capture_logs() as logged:
+        running = await start()
+    (line,) = [each for each in logged if each["event"] == "gateway.fewer_connections"]
+    assert (line["wanted"], line["taken"], line["open_files"]) == (10_000, 1, 2)
+    async with running.agent():
+        status, body = await raw(running, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (status, json.loads(body)["code"]) == (503, Code.TOO_MANY_CONNECTIONS)
 
 
 async def test_each_answer_of_the_listener_is_counted(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
