@@ -126,6 +126,10 @@ def _check_webhooks(endpoints: list[WebhookEndpoint]) -> None:
     names = [endpoint.name for endpoint in endpoints]
     if twice := {name for name in names if names.count(name) > 1}:
         raise SettingsError(f"settings: webhooks' names must be unique; {sorted(twice)} stand twice")
+    # Each names a file, and macOS takes `Crm.json` and `crm.json` for the same one.
+    folded = [name.lower() for name in names]
+    if alike := sorted(name for name in names if folded.count(name.lower()) > 1):
+        raise SettingsError(f"settings: webhooks' names must differ by more than their capitals; {alike} do not")
     for endpoint in endpoints:
         for field in ("secret", "secret_before"):
             try:

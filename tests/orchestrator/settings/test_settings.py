@@ -64,6 +64,11 @@ def webhook(**fields: Any) -> dict[str, Any]:
         (account(message_bytes_max=-1), r"accounts\[0\]\.message_bytes_max: "),
         (account(kind="fax"), r"accounts\[0\]\.kind: .*email, twilio, gateway"),
         ({"accounts": [MAIL, MAIL]}, "account names must be unique; .*mail"),
+        ({"webhooks": webhook()["webhooks"] * 2}, "webhooks' names must be unique; .*crm"),
+        (
+            {"webhooks": [*webhook()["webhooks"], *webhook(name="Crm")["webhooks"]]},
+            r"capitals; \['Crm', 'crm'\] do not",
+        ),
         ({"colour": "red"}, "`colour`; known are accounts, .*webhooks$"),
         ({"placment": "pooled"}, r"`placment`; did you mean placement\?"),
         ({"http": {"prot": 7100}}, r"http: .*`prot`; did you mean port\?"),
