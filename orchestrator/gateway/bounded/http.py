@@ -19,6 +19,9 @@ UNREAD_WITHIN_S = 30.0
 READ_BYTES_MIN = 64 * 1024
 """Of answers that wait to be read, so much is to be read in so long: 2 KiB a second. A client that reads nothing needs
 no token to ask for more than the system keeps, and would hold its connection, also a closed one, for ever."""
+LINGERS_S = 5.0
+"""For who sent too much: of what is closed while more comes, the system says so at once, and the answer is lost to
+whoever reads it only when all is sent (RFC 9112 §9.6). So the rest is read, and forgotten, for as long as this."""
 _PHRASES = {
     400: "Bad Request",
     408: "Request Timeout",
@@ -52,6 +55,8 @@ class BoundedHttp(HttpToolsProtocol):
         """When it is next looked at whether the client reads."""
         self._next: tuple[RequestResponseCycle, Any] | None = None
         """A request whose turn it is once the answer before it was read."""
+        self._lingers = False
+        """Whether the last answer is given, and what still comes is not looked at."""
         self._owner = 0
         """Under whom it counts among the strangers; 0: it does not."""
         self._extensions: dict[str, Any] = {PROVEN: self.prove}
@@ -82,7 +87,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Counts, and gives uvicorn what is within the bounds."""
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._lingers:
             return
         self._bytes += len(data)
         if self._in_head and self._bytes > self.config.header_bytes_max and not self._head_ends(data):
@@ -211,6 +216,18 @@ class BoundedHttp(HttpToolsProtocol):
         self.transport.close()
         self._await_reader()
 
+    def _linger(self) -> None:
+        self._lingers = True
+        # As at a connection's end: whoever works at the request waits no longer for its body, and answers nobody.
+        if cycle := getattr(self, "cycle", None):
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.resume_reading()
+        self.transport.write_eof()
+        self._await_reader()
+        self._cancel_deadline()
+        self._deadline = self.loop.call_later(LINGERS_S, guarded, self._broke, self._close)
+
     def _too_slow(self, within_s: float) -> None:
         if not self._in_head and self.cycle.response_complete:
             self._close()  # Its answer did not wait for the body.
@@ -224,11 +241,14 @@ class BoundedHttp(HttpToolsProtocol):
         self.transport.abort()
 
     def _answer(self, status: int, code: Code, message: str) -> None:
-        """Says why, unless another answer is on its way, and closes: whatever else comes is not read."""
+        """Says why, unless another answer is on its way, and closes: whatever else comes is not looked at."""
         self.config.refused(code)
         # uvicorn's own annotation says that there always is a cycle; before the first request there is none.
         if not getattr(self.cycle, "response_started", False) or self.cycle.response_complete:
             body = error_json(Refusal(code, message))
             head = f"HTTP/1.1 {status} {_PHRASES[status]}\r\ncontent-type: application/json\r\nconnection: close\r\n"
             self.transport.write(head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body)
-        self._close()
+        if code is Code.TOO_LARGE:
+            self._linger()
+        else:
+            self._close()

@@ -48,6 +48,64 @@ async def test_trailers_without_end_are_cut_off(start: Start) -> None:
     assert (status, json.loads(body)["code"]) == (413, Code.TOO_LARGE)
 
 
+def sent_whole(port: int, head: bytes, piece: bytes, pieces: int) -> bytes:
+    """The answer to a client that reads nothing before it has written everything, as most libraries."""
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as client:
+        client.sendall(head)
+        for _ in range(pieces):
+            client.sendall(piece)
+        answered = b""
+        while more := client.recv(65536):
+            answered += more
+        return answered
+
+
+@pytest.mark.parametrize(
+    ("name", "framing", "said"),
+    [
+        ("chat", b"Content-Length: 33554432\r\n\r\n", {413}),
+        # Whichever is found first, of what comes in one read.
+        ("", b"Content-Length: 33554432\r\n\r\n", {401, 413}),
+        ("scraper", b"Content-Length: 33554432\r\n\r\n", {403, 413}),
+        ("chat", b"X-Long: ", {431}),
+    ],
+)
+async def test_who_sends_far_too_much_before_reading_is_told_why(
+    start: Start, name: str, framing: bytes, said: set[int]
+) -> None:
+    """A connection that is closed meanwhile is reset, and the client has a broken pipe in the place of an answer."""
+    running = await start(http=Http(port=0, body_bytes_max=1024))
+    token = f"Authorization: Bearer {running.token[name]}\r\n".encode() if name else b""
+    head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\n" + token + framing
+    answered = await asyncio.to_thread(sent_whole, running.gateway.port, head, b"x" * 2**20, 32)
+    assert answered.startswith(b"HTTP/1.1 ")
+    assert int(answered[9:12]) in said
+    assert answered.count(b"HTTP/1.1") == 1
+    assert answered.endswith(b"}")
+
+
+async def _sends_on(writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"x" * 65536)
+        await writer.drain()
+
+
+async def test_what_comes_after_too_much_is_read_for_a_while_and_not_for_ever(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever goes on sending holds a connection no longer than that."""
+    monkeypatch.setattr(http, "LINGERS_S", 0.02)
+    running = await start(http=Http(port=0, header_bytes_max=1024))
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.gateway.port)
+    async with asyncio.timeout(DEADLINE_S):
+        writer.write(b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 2000)
+        assert (await reader.read()).startswith(b"HTTP/1.1 431")
+        with pytest.raises(ConnectionError):
+            await _sends_on(writer)
+    writer.close()
+    await until(lambda: not running.gateway.open_connections)
+
+
 async def test_a_head_that_does_not_come_is_not_waited_for(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow or silent client holds no connection for long."""
     monkeypatch.setattr(http, "HEAD_WITHIN_S", 0.02)
