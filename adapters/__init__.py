@@ -3,6 +3,7 @@
 channels       what they say becomes inbound events, what we say leaves by them
 stores         journal and archive
 attachments    the files that came with messages
+synced         on the disk, and not only handed to it
 
 past           what other systems export of earlier contacts; past_vcon: as vCons
 vcon           the container in which a conversation goes to other systems

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
+from adapters.synced import sync
 from protocol.errors import Code, Refusal
 
 FILE_BYTES_MAX = 32 * 1024 * 1024
@@ -27,19 +28,6 @@ _PARTS = "parts"
 _LOCK = "lock"
 READ_BYTES = 256 * 1024
 """Of a file that is sent on, in memory at once."""
-
-
-def sync(descriptor: int) -> None:
-    """Returns when the file or folder is on the disk, not only handed to it: macOS needs F_FULLFSYNC for that (see
-    its fsync(2)). A file system that has no F_FULLFSYNC gets the plain call."""
-    full = getattr(fcntl, "F_FULLFSYNC", None)
-    if full is not None:
-        try:
-            fcntl.fcntl(descriptor, full)
-        except OSError:
-            os.fsync(descriptor)
-    else:
-        os.fsync(descriptor)
 
 
 def name_of(body: bytes) -> str:

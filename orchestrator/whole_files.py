@@ -11,6 +11,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from adapters.synced import sync, sync_folder
+
 
 def write_whole(file: Path, content: bytes) -> None:
     """Replaces a file, which only its owner may read. Writers in turn, across processes; the last one's word stays.
@@ -22,12 +24,18 @@ def write_whole(file: Path, content: bytes) -> None:
             out.truncate(0)  # A crash may have left more than there is to write.
             out.write(content)
             out.flush()
-            os.fsync(descriptor)
+            sync(descriptor)
             fresh.replace(file)
         except BaseException:
             fresh.unlink(missing_ok=True)
             raise
-    _sync(file.parent)
+    sync_folder(file.parent)
+
+
+def remove(file: Path) -> None:
+    """Takes one away, for good: it does not come back after a power cut. Blocks. Raises `OSError`."""
+    file.unlink(missing_ok=True)
+    sync_folder(file.parent)
 
 
 def _locked(fresh: Path) -> int:
@@ -42,12 +50,4 @@ def _locked(fresh: Path) -> int:
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
         os.close(descriptor)

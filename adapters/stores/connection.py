@@ -17,6 +17,7 @@ from weakref import WeakSet
 import aiosqlite
 
 from adapters.stores.errors import ReadCutOff, StoreFailed, store_failed
+from adapters.synced import sync_folder
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -215,11 +216,7 @@ def _connect_writer(path: Path) -> sqlite3.Connection:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         # The file's name is part of its durability: a synced file in an unsynced folder can vanish.
-        folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as exc:
         raise StoreFailed(f"{path} cannot be opened or made: {exc.strerror}") from exc
     return sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from orchestrator.erasure.erasing import Act, Erased
 from orchestrator.erasure.inputs import ErasedInput, InputAct
-from orchestrator.whole_files import write_whole
+from orchestrator.whole_files import remove, write_whole
 from protocol.errors import Refusal
 
 WAITING_MAX = 1000
@@ -49,10 +49,11 @@ def ask(folder: Path, waiting: Waiting) -> None:
 
 
 def withdraw(folder: Path, id: str) -> bool:
-    """Takes it back; False where none waits. Blocks. Which it is, anyone may say: no name of a file is made of it."""
+    """Takes it back, for good; False where none waits. Blocks. Which it is, anyone may say: no name of a file is made
+    of it."""
     for file in folder.glob("*.json"):
         if file.stem == id:
-            file.unlink(missing_ok=True)
+            remove(file)
             return True
     return False
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from adapters import attachments
 from adapters.attachments import FILE_BYTES_MAX, READ_BYTES, AttachmentStore, name_of
 from protocol.errors import Code, Refusal
 
@@ -175,13 +174,3 @@ def test_an_unknown_hash(tmp_path: Path) -> None:
     with pytest.raises(Refusal) as caught:
         store_in(tmp_path).read("0" * 64)
     assert caught.value.code is Code.NOT_FOUND
-
-
-def test_the_real_sync_works_on_files_and_folders(tmp_path: Path) -> None:
-    """What the store uses by default."""
-    for path in (tmp_path, tmp_path / "file"):
-        if path != tmp_path:
-            path.write_bytes(b"x")
-        descriptor = os.open(path, os.O_RDONLY)
-        attachments.sync(descriptor)
-        os.close(descriptor)

@@ -13,11 +13,12 @@ import pytest
 
 from adapters.stores.errors import StoreFailed
 from orchestrator.cluster.data_folder import DataFolderInUse, mark_of
-from orchestrator.erasure.pending import Waiting, ask
+from orchestrator.erasure.pending import Waiting, ask, withdraw
 from orchestrator.feed.webhook_files import Asked, asked_file, write
 from orchestrator.policy.former_lines import note_lines
 from orchestrator.tokens import Tokens
 from orchestrator.whole_files import write_whole
+from tests.adapters.test_synced import Calls
 
 
 @contextmanager
@@ -97,6 +98,19 @@ def test_those_who_write_at_once_write_in_turn(tmp_path: Path) -> None:
         list(pool.map(write_often, whole))
     assert seen <= set(whole)
     assert names(tmp_path) == ["file.json"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="a descriptor's file is read from /proc")
+def test_what_is_written_or_taken_away_is_so_after_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on macOS, whose fsync leaves it in the drive's cache: a token that was revoked would be good again, and an
+    erasure that was taken back would be carried out."""
+    calls = Calls(monkeypatch)
+    folder = tmp_path / "erasures"
+    ask(folder, Waiting(customer="cu1", actor="operator:bo", reason="r", asked_at_ms=1))
+    assert calls.full == ["cu1.json.new", "erasures"]
+    assert withdraw(folder, "cu1")
+    assert calls.full == ["cu1.json.new", "erasures", "erasures"]
+    assert calls.plain == []
 
 
 def _full(_: int) -> None:
