@@ -71,6 +71,11 @@ class Token(Struct, kw_only=True, frozen=True):
         """Whether it has one of these scopes."""
         return any(scope in self.scopes for scope in scopes)
 
+    @property
+    def accounts(self) -> list[str]:
+        """The channel accounts that its scopes name, whether there are such or not; `*` where that is all."""
+        return [scope.removeprefix("gateway:") for scope in self.scopes if scope.startswith("gateway:")]
+
     def speaks_for(self, account: str) -> bool:
         """Whether it may send this channel account's events and take its deliveries."""
         return "gateway:*" in self.scopes or f"gateway:{account}" in self.scopes

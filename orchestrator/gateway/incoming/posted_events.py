@@ -189,6 +189,9 @@ def _account(here: Services, token: Token, event: CloudEvent) -> Account:
             if account.name == named:
                 return account
         raise unknown_account(named, ref=event.id)
+    if not spoken_for and len(own := token.accounts) == 1 and "*" not in own:
+        # It is the account that is missing, and not its name in the event.
+        raise unknown_account(own[0], ref=event.id)
     if len(spoken_for) != 1:
         message = f"account is missing; the token speaks for {len(spoken_for)} accounts, so name one"
         raise Refusal(Code.INVALID, message, ref=event.id, field="account")

@@ -154,6 +154,16 @@ async def test_a_token_of_several_accounts_must_name_one(running: Running) -> No
     assert (running.intake.taken[0].account, running.intake.taken[0].channel) == ("mail", "email")
 
 
+async def test_a_token_whose_account_is_gone_hears_which_it_is(start: Start) -> None:
+    """A bundle may have left it out, or respelt it: to be told that the event names none would mend nothing."""
+    running = await start(accounts={})
+    status, error = await post(running, event(), **STRUCTURED)
+    assert (status, error["code"], error["field"]) == (404, Code.UNKNOWN_ACCOUNT, "account")
+    assert "'chat' is not configured" in error["message"]
+    status, error = await post(running, event(), "star", **STRUCTURED)
+    assert (status, error["code"]) == (422, Code.INVALID)
+
+
 async def test_a_refusal_for_now_says_to_come_again(running: Running) -> None:
     """503 with Retry-After."""
     running.intake.refuse["m-1"] = Refusal(Code.OVERLOADED, "later")
