@@ -38,7 +38,7 @@ from protocol.events import (
     InteractionTagged,
     QuarantineReplayed,
 )
-from protocol.ids import ACCOUNT
+from protocol.ids import ACCOUNT, conversation_of
 from protocol.journal import Entry, Freed, Record
 
 KEPT = frozenset(
@@ -80,11 +80,20 @@ _encode = msgspec.msgpack.Encoder().encode
 _from_json = msgspec.json.Decoder(AnyEvent).decode
 
 
-def decide(state: Journey, actor: str, reason: str, now_ms: int) -> list[tuple[str, AnyEvent]]:
-    """The facts of the act: what is open is closed, then the person is forgotten.
+def decide(
+    state: Journey, actor: str, reason: str, now_ms: int, on_their_way: Sequence[str] = ()
+) -> list[tuple[str, AnyEvent]]:
+    """The facts of the act: what is open is closed, then the person is forgotten. `on_their_way` are messages to them
+    that are to leave from others' conversations.
 
     Raises `Refusal` where a message to them is on its way: it would be lost without a word, or leave after all.
     """
+    for each in on_their_way:
+        text = (
+            f"a message to this customer is on its way from {conversation_of(each)}, which is another's by now "
+            "(throughline outbox list): let it leave"
+        )
+        raise Refusal(Code.NOT_ALLOWED_NOW, text, ref=state.customer)
     if any(delivery.in_line(conversation) for conversation in state.kept):
         text = (
             "a message to this customer is on its way (throughline outbox list): let it leave, or give it up with the "

@@ -195,6 +195,8 @@ def _contact(
             if not work.left_by or work.left_by[-1][1] != event.account:
                 work.left_by = (*work.left_by, (state.head, intern(event.account)))[-LEFT_BY_MAX:]
             work.worded = worded.add(work.worded, state.head, event.to, event.subject, event.text)
+            if not event.to:
+                return  # Whom it was for is forgotten: nobody sends it again.
             queued = Delivery(
                 id=event.delivery,
                 channel=event.channel,

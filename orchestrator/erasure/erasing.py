@@ -101,7 +101,7 @@ async def survey(settings: Settings, customer: str) -> Survey:
         find = await files.find(customer)
     refused = ""
     try:
-        erasing.decide(find.journey, "", "", 0)
+        erasing.decide(find.journey, "", "", 0, find.on_their_way)
     except Refusal as refusal:
         refused = refusal.message
     return Survey(
@@ -123,7 +123,9 @@ async def erase(settings: Settings, act: Act, on_progress: Callable[[int, int], 
         files = Files(settings)
         await files.open(stack)
         find = await files.find(act.customer)
-        facts = [] if find.erased else erasing.decide(find.journey, act.actor, act.reason, act.at_ms)
+        facts = []
+        if not find.erased:
+            facts = erasing.decide(find.journey, act.actor, act.reason, act.at_ms, find.on_their_way)
         redacted = [record async for record in files.redact(find, on_progress)]
         names = find.names | _as_spelled_now(find.names, settings.region)
         freed = erasing.freed(find.journey, names, find.mentions, await files.once_keys_ms(), act.at_ms)

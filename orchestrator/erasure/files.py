@@ -26,7 +26,7 @@ from orchestrator.settings import Settings
 from orchestrator.storage import SqliteStorage
 from protocol.archive import StoredEvent
 from protocol.errors import Code, Refusal
-from protocol.events import AnyEvent, CustomerErased, InputQuarantined, ReplayBegun
+from protocol.events import AnyEvent, CustomerErased, InputQuarantined, MessageQueued, ReplayBegun
 from protocol.ids import customer_of, may_be_customer, may_be_person
 from protocol.journal import Committed, Entry, Record, Unit
 from protocol.links import TailIs
@@ -51,6 +51,8 @@ class Find(Struct, kw_only=True, frozen=True):
     """Their identities."""
     brought: set[str]
     """Others', that were theirs while those were merged into them."""
+    on_their_way: list[str]
+    """Messages to them that are to leave from others' conversations."""
 
     @property
     def inputs(self) -> list[str]:
@@ -116,6 +118,8 @@ class Files:
         traces = await self._traces(customer, streams, names) if await self.known.retained() else None
         known = (traces.contacts, traces.quarantined) if traces is not None else ()
         mentions = await self.known.mentions_of(customer, self._file, self._settings.region, *known)
+        facts = [msgspec.json.decode(each.body, type=AnyEvent) for each in mentions]
+        queued = [fact.delivery for fact in facts if isinstance(fact, MessageQueued)]
         return Find(
             journey=journey,
             erased=isinstance(last, CustomerErased) and not journey.conversations,
@@ -124,6 +128,7 @@ class Files:
             traces=traces,
             names=names,
             brought=await self.known.brought_to(customer),
+            on_their_way=await self.known.to_leave(queued),
         )
 
     async def _traces(self, customer: str, streams: set[str], names: set[str]) -> JournalTraces:

@@ -8,7 +8,7 @@ come as the structs of `protocol/`; those for people, as dicts of JSON values na
 
 import heapq
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -157,6 +157,12 @@ def outbox(db: sqlite3.Connection, states: Sequence[str], limit: int) -> list[Ro
     unsent = "" if "sent" in states else "AND state <> 'sent'"
     sql = f"SELECT * FROM outbox WHERE state IN ({marks(states)}) {unsent} ORDER BY queued_at_ms, delivery LIMIT ?"
     return [*_rows(db, sql, *states, limit)]
+
+
+def to_leave(db: sqlite3.Connection, deliveries: Iterable[str]) -> list[str]:
+    """Those of the deliveries that still leave by themselves, in their order."""
+    sql = "SELECT 1 FROM outbox WHERE delivery = ? AND state IN ('queued', 'attempting', 'waiting')"
+    return [each for each in deliveries if db.execute(sql, (each,)).fetchone()]
 
 
 def unsent(db: sqlite3.Connection) -> dict[str, int]:

@@ -270,6 +270,10 @@ class ArchiveReads:
         """Deliveries in these states, the longest queued first."""
         return await self._reader().run(queries.outbox, states, limit)
 
+    async def to_leave(self, deliveries: Sequence[str]) -> list[str]:
+        """Those of the deliveries that still leave by themselves, in their order."""
+        return await self._reader().run(connection.read, queries.to_leave, deliveries)
+
     async def unsent(self) -> dict[str, int]:
         """Deliveries that have not left, by state."""
         return await self._reader().run(queries.unsent)

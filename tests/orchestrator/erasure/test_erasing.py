@@ -28,7 +28,7 @@ from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.journal.sqlite import SqliteJournal
 from orchestrator.cli.serve import _erase_waiting
 from orchestrator.data_layout import ERASURES
-from orchestrator.erasure.erasing import Act, Erased, customer_meant, erase
+from orchestrator.erasure.erasing import Act, Erased, customer_meant, erase, survey
 from orchestrator.erasure.pending import Waiting, ask, waiting
 from orchestrator.feed.feed import read_page
 from orchestrator.inprocess import InProcess, in_process
@@ -46,6 +46,8 @@ from protocol.commands import (
     LinkIdentity,
     MarkReplayed,
     MergeCustomers,
+    ReplayDelivery,
+    Reply,
     Resolve,
     SetContext,
     Split,
@@ -66,7 +68,7 @@ from protocol.inbound import (
     PastConversation,
     PastMessage,
 )
-from protocol.links import Answered, CustomerRead, ReadCustomer
+from protocol.links import Answered, CustomerRead, Outcome, ReadCustomer
 from tests.adapters.channels.letters import letter
 from tests.adapters.stores.dropping import drop_all, over_before
 
@@ -753,6 +755,69 @@ async def test_what_a_merged_person_said_in_their_own_conversation_goes_too(tmp_
     await erased(settings, anns)
     assert found(tmp_path) == []
     await check_against_rebuilt(settings)
+
+
+async def answered_in_anothers(front: Front) -> tuple[str, str]:
+    """An agent writes to Ann in a conversation of Bob's, with whom she is one for a while. Returns her, and that."""
+    bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi", reference="<r1>"), BOB))
+    ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar"), ANN))
+    anns, bobs = ann.stream.removesuffix("-1"), bob.stream.removesuffix("-1")
+    await front.intake.command(actor="agent:bo", id="m", command=MergeCustomers(other=anns), customer=bobs)
+    await front.intake.submit(arrival("a2", MessageArrived(text="quokka", in_reply_to=["<r1>"]), ANN))
+    await front.intake.command(actor="agent:bo", id="r", command=Reply(text="petrichor"), conversation=bob.stream)
+    last = await front.intake.command(actor="agent:bo", id="u", command=UnmergeCustomers(other=anns), customer=bobs)
+    await reached(front.archive, last.position)
+    return anns, bob.stream
+
+
+async def test_nobody_is_forgotten_while_a_message_to_them_is_on_its_way_from_anothers_conversation(
+    tmp_path: Path,
+) -> None:
+    """It would leave without a word, to nowhere."""
+    settings = settings_of(tmp_path)
+    async with server(settings) as (_, front):
+        anns, conversation = await answered_in_anothers(front)
+    with pytest.raises(Refusal, match=f"on its way from {conversation}") as refused:
+        await erased(settings, anns)
+    assert refused.value.code == Code.NOT_ALLOWED_NOW
+    assert conversation in (await survey(settings, anns)).refused
+    async with server(settings) as (_, front):
+        journey = await front.archive.journey(anns)
+        assert journey is not None
+        assert [each["identity"] for each in journey["identities"]] == [ANN]
+
+
+async def test_a_message_whose_person_is_forgotten_is_not_sent_again(tmp_path: Path) -> None:
+    """It is a dead letter of another's conversation, without words and without an address."""
+    settings = settings_of(tmp_path)
+    async with server(settings) as (_, front):
+        anns, conversation = await answered_in_anothers(front)
+        [dead] = await unsent(front, "attempting")
+        outcome = partial(
+            Outcome,
+            customer=customer_of(conversation),
+            conversation=conversation,
+            delivery=dead,
+            attempt=1,
+            status="refused",
+        )
+        settled = await front.cells.call(customer_of(conversation), outcome)
+        assert isinstance(settled, Answered)
+        await reached(front.archive, settled.position)
+        assert await unsent(front, "dead") == [dead]
+    await erased(settings, anns)
+    assert found(tmp_path) == []
+    async with server(settings) as (_, front):
+        again = ReplayDelivery(delivery=dead)
+        with pytest.raises(Refusal) as refused:
+            await front.intake.command(actor="agent:bo", id="again", command=again, conversation=conversation)
+        assert refused.value.code == Code.NOT_FOUND
+        assert await unsent(front, "dead") == [dead]
+
+
+async def unsent(front: Front, state: str) -> list[str]:
+    """The deliveries in that state, as the archive has them."""
+    return [row["delivery"] for row in await front.archive.outbox([state], 10)]
 
 
 async def test_why_a_merged_person_came_back_goes_from_the_row_as_from_the_fact(tmp_path: Path) -> None:
