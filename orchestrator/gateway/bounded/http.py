@@ -22,6 +22,9 @@ no token to ask for more than the system keeps, and would hold its connection, a
 LINGERS_S = 5.0
 """For who sent too much: of what is closed while more comes, the system says so at once, and the answer is lost to
 whoever reads it only when all is sent (RFC 9112 §9.6). So the rest is read, and forgotten, for as long as this."""
+UNCOUNTED_BYTES_MAX = 4 * 1024
+"""Of one connection's answers that wait to be read; with more of them it counts among all others' (`unread.py`). By
+uvicorn's own 64 KiB ten thousand connections would hold 640 MiB beside those."""
 _PHRASES = {
     400: "Bad Request",
     408: "Request Timeout",
@@ -64,6 +67,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's, too.
         """Refuses one connection too many; the others have a deadline for their first head."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(UNCOUNTED_BYTES_MAX)
         if len(self.connections) > self.config.connections_max:
             self._answer(503, Code.TOO_MANY_CONNECTIONS, f"{self.config.connections_max} connections are open")
             return
@@ -168,6 +172,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._cancel_unread()
         upgraded = self.transport.get_protocol()
         assert isinstance(upgraded, BoundedWebSocket)
+        # Its frames have a queue and a bound of their own.
+        self.transport.set_write_buffer_limits()
         upgraded.owner, self._owner = self._owner, 0
         upgraded.answer_unread()
 

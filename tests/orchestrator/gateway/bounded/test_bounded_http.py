@@ -174,6 +174,25 @@ async def test_a_client_that_reads_nothing_holds_no_connection(
     client.close()
 
 
+async def test_what_many_leave_unread_of_short_answers_is_counted_too(running: Running) -> None:
+    """Ten thousand connections, of each 64 KiB, are more than all may leave together."""
+    loop, client = asyncio.get_running_loop(), socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    client.setblocking(False)
+    await loop.sock_connect(client, ("127.0.0.1", running.gateway.port))
+    await until(lambda: running.gateway.open_connections == 1)
+    [connection] = running.gateway._listener.server_state.connections
+    transport = connection.transport
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2048)
+    async with asyncio.timeout(DEADLINE_S):
+        while transport.get_write_buffer_size() <= http.UNCOUNTED_BYTES_MAX:
+            await loop.sock_sendall(client, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            await asyncio.sleep(0)
+    assert http.UNCOUNTED_BYTES_MAX < running.gateway._listener.unread_bytes < 64 * 1024
+    client.close()
+    await until(lambda: not running.gateway._listener.unread_bytes)
+
+
 class Clock:
     """A loop that keeps the deadlines it is given and lets none come."""
 

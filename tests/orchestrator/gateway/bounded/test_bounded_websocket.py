@@ -55,6 +55,13 @@ async def test_a_refused_handshake_repeats_little_of_what_came(running: Running)
     assert len(body) < 400
 
 
+async def test_a_websocket_waits_for_its_client_from_where_uvicorn_lets_it(running: Running) -> None:
+    """HTTP waits earlier, since its answers are counted; frames have a queue."""
+    async with running.agent():
+        [connection] = running.gateway._listener.server_state.connections
+        assert connection.transport.get_write_buffer_limits()[1] == 64 * 1024
+
+
 @pytest.mark.parametrize("path", ["/v1/agent", "/v1/gateway"])
 async def test_a_handshake_that_a_proxy_made_a_plain_request_is_told_so(running: Running, path: str) -> None:
     """The token is in `hello`, so to ask for one would say nothing of what is wrong."""
