@@ -358,5 +358,5 @@ async def test_a_version_that_is_applied_reaches_the_archive(tmp_path: Path) -> 
         assert kept_days["quarantine_open"] == pytest.approx(KEPT_MS / 86_400_000, abs=0.001)
 
 
-def _refuse(path: Path) -> None:
+def _refuse(path: Path, *, missing_ok: bool = False) -> None:
     raise PermissionError(13, "not yours")

@@ -1060,7 +1060,7 @@ async def test_a_power_failure_in_the_midst_leaves_no_address_with_whom_they_wer
         synced = (archive.read_bytes(), wal.read_bytes())
         return position
 
-    async def dies(self: SqliteJournal, *of: Any) -> None:
+    async def dies(self: SqliteJournal, *of: Any, **more: Any) -> None:
         await erase_units(self, *of)
         raise ConnectionError("the power fails here")
 
