@@ -52,7 +52,7 @@ class Concluding:
         """The unit that was under way has its verdict."""
         match verdict:
             case Committed():
-                self._release(live, verdict.position, now_ms)
+                self._open_gate(live, verdict.position, now_ms)
             case Taken() | Released() | Unmergeable() | Skipped():
                 self._mailboxes.decide_again(live, verdict)
             case Stale():
@@ -60,14 +60,14 @@ class Concluding:
             case _:
                 assert_never(verdict)
 
-    def _release(self, live: Live, position: int, now_ms: int) -> None:
+    def _open_gate(self, live: Live, position: int, now_ms: int) -> None:
         """The step is committed: what was gated leaves, in order."""
         committed, live.in_flight = live.in_flight, None
         assert committed is not None
         assert live.journey is not None
         live.position = position
         self.events += len(committed.entries)
-        self._outlet.release(live, live.journey, committed, position)
+        self._outlet.open_gate(live, live.journey, committed, position)
         if committed.family:
             self._change_hands(live, live.journey, committed)
         live.unsaved += len(committed.entries)

@@ -77,9 +77,9 @@ class Outlet:
     def _answer(self, line: Line, reply: Reply, position: int) -> None:
         if isinstance(reply, Rehomed):
             self.rehomings.said(line, reply)
-        line.send(_kept(reply, position))
+        line.send(_placed(reply, position))
 
-    def release(self, live: Live, journey: Journey, step: Step, position: int) -> None:
+    def open_gate(self, live: Live, journey: Journey, step: Step, position: int) -> None:
         """The step is committed at `position`: what was gated in it leaves."""
         if position > self.position:
             self.position = position
@@ -200,7 +200,7 @@ def _unserved(attempt: Attempt, code: str, reason: str) -> Outcome:
     )
 
 
-def _kept(reply: Reply, position: int) -> AnyFromCell:
+def _placed(reply: Reply, position: int) -> AnyFromCell:
     """A promise with its position filled in."""
     if isinstance(reply, Promise):
         return Answered(

@@ -235,8 +235,8 @@ class Intake:
         check_form(event)
         arrived_ms = replay.received_ms if replay else self._now_ms()
         check_time(event, arrived_ms, ahead_ms=self._limits.ahead_ms, behind_ms=self._limits.behind_ms)
-        given = event.identities or self._found(event)
-        identities = list(dict.fromkeys(map(self.spelled, given)))
+        said = event.identities or self._found(event)
+        identities = list(dict.fromkeys(map(self.spelled, said)))
         if not identities and not isinstance(event.data, DeliveryReport):
             mend = ": say whose it is, by `identities` or `customer` of the replay" if replay else ""
             raise Refusal(Code.NO_IDENTITY, f"the event carries no identity{mend}", ref=event.id, field="identities")

@@ -26,7 +26,7 @@ from actors.state import context_items, evolving, interactions
 from actors.state.conversation import Conversation
 from actors.state.journey import Journey
 from actors.way_out import conversation_views
-from actors.way_out.outlet import Outlet, _kept
+from actors.way_out.outlet import Outlet, _placed
 from adapters.stores.journal.memory import MemoryJournal
 from protocol.commands import AnyCommand, Take
 from protocol.entities import ConversationView
@@ -42,7 +42,7 @@ def _sent_at_once(plant: Plant, which: Any) -> None:
 
     def hasty(self: Outlet, live: Live, envelope: Envelope, answer: Any) -> None:
         if answer is not None and envelope.line is not None and which(envelope, answer):
-            envelope.line.send(_kept(answer, self.position))
+            envelope.line.send(_placed(answer, self.position))
         else:
             reply(self, live, envelope, answer)
 
