@@ -8,6 +8,7 @@ the app shortly before.
 from collections.abc import Iterable, Sequence
 
 import msgspec
+from msgspec import Struct
 
 from actors.context import knowing
 from actors.context.switching import Change, switch, withhold
@@ -33,6 +34,18 @@ _WITHOUT_CONTEXT = (DeliveryReport, PastConversation)
 _decode = msgspec.msgpack.Decoder(AnyEvent).decode
 
 
+class Along(Struct, frozen=True, gc=False):
+    """What a conversation that begins takes along of what was before it."""
+
+    activities: Sequence[ActivitySeen] = ()
+    """What the customer did shortly before, to be carried into it."""
+    items: Sequence[Given] = ()
+    """Context of the earlier conversation that it is related to."""
+
+
+NOTHING_ALONG = Along()
+
+
 def brings(state: Conversation, event: InboundEvent) -> bool:
     """Whether `brought` is to be asked at all: of most events it need not."""
     data = event.data
@@ -45,20 +58,19 @@ def brought(
     state: Conversation,
     event: InboundEvent,
     decided: Sequence[AnyEvent],
-    before: Sequence[ActivitySeen],
+    along: Along,
+    captured: Sequence[Given],
     policy: Policy,
     now_ms: int,
-    captured: Sequence[Given] = (),
-    taken: Sequence[Given] = (),
     *,
-    trusted: bool = False,
+    trusted: bool,
 ) -> list[AnyEvent]:
     """The facts that follow `decided`, by which the event takes place in the conversation; `state` is as before them.
 
-    `taken` is what a new conversation takes along from an earlier one, `before` are activities to be carried into it,
     `captured` is what a template found in the event. `trusted`: its account checks who its customers are."""
     interaction = _interaction_of(decided) or contact.number_of(state, event, ())
-    given = [*taken, *(item for seen in before for item in _of_activity(seen, policy))]
+    before = along.activities
+    given = [*along.items, *(item for seen in before for item in _of_activity(seen, policy))]
     given += _given(state, event, interaction, policy, trusted)
     given += captured
     origin = state.channel or (before[-1].channel if before else "")

@@ -6,8 +6,6 @@
 surely new ones, of a customer whose identities nobody disputes.
 """
 
-from collections.abc import Sequence
-
 import msgspec
 from msgspec import Struct
 
@@ -19,12 +17,12 @@ from actors.decisions.once import Seen
 from actors.identity.disputes import FORGOTTEN
 from actors.identity.merging import is_member
 from actors.inbound import arrival, contact, identifying, importing
+from actors.inbound.arrival import NOTHING_ALONG, Along
 from actors.inbound.correlation import Correlated, Glimpse, correlate, glimpsed
 from actors.inbound.identifying import NOTHING_NEW, Identified
 from actors.inbound.keeping import conflict, keep
 from actors.rules.capture import Field
 from actors.rules.policy import Policy
-from actors.state.context_items import Given
 from actors.state.conversation import Conversation
 from actors.state.journey import Journey
 from actors.tags import about
@@ -171,7 +169,7 @@ def _begins(came: _Came, correlated: Correlated, tags: Tags, policy: Policy) -> 
     if tags is not NO_TAGS:
         decided += _about(came, new, decided, tags, relation, policy)
     seen_before = arrival.shortly_before(state.aside.before, policy, now_ms) if state.aside else []
-    return _captured(came, new, decided, policy, seen_before, carried.items)
+    return _captured(came, new, decided, policy, Along(seen_before, carried.items))
 
 
 def _next_id(state: Journey) -> str:
@@ -220,19 +218,18 @@ def _captured(
     conversation: Conversation,
     decided: list[AnyEvent],
     policy: Policy,
-    seen_before: Sequence[ActivitySeen] = (),
-    taken: Sequence[Given] = (),
+    along: Along = NOTHING_ALONG,
 ) -> Decision:
     """The decision on an event, with what it brings beside itself and what its capture template makes of it."""
     event, now_ms, found = came.input.event, came.now_ms, []
-    captured = capturing.capture(conversation, event, decided, policy, taken)
+    captured = capturing.capture(conversation, event, decided, policy, along.items)
     if captured is not None:
         if captured.forbidding is not None:
             return _forbidden(came, captured.template, captured.forbidding, policy)
         found = capturing.items(conversation, event, captured, decided)
     if found or not conversation.head or arrival.brings(conversation, event):
         decided += arrival.brought(
-            conversation, event, decided, seen_before, policy, now_ms, found, taken, trusted=came.input.trusted
+            conversation, event, decided, along, found, policy, now_ms, trusted=came.input.trusted
         )
     if captured is not None and conversation.live:
         decided += capturing.asked(conversation, event, captured, decided, policy, now_ms)
