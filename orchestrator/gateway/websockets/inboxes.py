@@ -10,7 +10,6 @@ such reading and one more to come, however often cells come back.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
 
 from actors.fault import Tasks
 from orchestrator.cell_lines.questions import Reply
@@ -18,8 +17,8 @@ from orchestrator.following import reach
 from orchestrator.gateway.failures import failed
 from orchestrator.gateway.peers import Archive, Cells
 from orchestrator.gateway.reads.sharing import for_the_server
+from orchestrator.gateway.websockets.listings import Done, Listing, ListWatcher, WatchedList
 from orchestrator.gateway.websockets.told_rows import ToldRows
-from protocol.codec import Codec
 from protocol.entities import ConversationSummary
 from protocol.errors import Code, Refusal
 from protocol.frames import Inbox
@@ -30,67 +29,8 @@ ROWS_MAX = 1000
 appear as soon as they change."""
 CUSTOMER = "customer:"
 """How the name of a customer's list begins."""
-CHANGES_MAX = 10_000
-"""Changes gathered while a list is being read; past it the oldest go, and the rows they changed may be listed as the
-archive had them until they change again."""
 ARCHIVE_WITHIN_S = 10.0
 """How long a list waits for the archive before the watch is refused as `POSITION_NOT_REACHED`."""
-
-
-class ListWatcher(Protocol):
-    """An agent's connection, as the inboxes see it."""
-
-    codec: Codec
-
-    def answer(self, frame: bytes) -> None:
-        """Takes a whole list: kept until it is sent."""
-        ...
-
-    def change(self, frame: bytes, inbox: str) -> bool:
-        """Takes changed rows, or a whole list that was not asked for. False where the queue overflowed: `overflowed`
-        must follow."""
-        ...
-
-    def overflowed(self) -> None:
-        """Leaves everything that lost frames."""
-        ...
-
-    def inbox_failed(self, inbox: str, refusal: Refusal) -> None:
-        """A watch that stood has ended."""
-        ...
-
-
-Done = Callable[[Refusal | None], None]
-
-
-class _Listing:
-    """One list on its way to some watchers. `done`: of the one who asked for it, and waits; None where nobody did."""
-
-    def __init__(self, name: str, watchers: dict[ListWatcher, str], done: Done | None) -> None:
-        self.name = name
-        self.watchers = watchers
-        self.done = done
-        self.changes: list[ListChanged] = []
-        self.unanswered: set[int] = set()
-        """Cells that were asked."""
-        self.is_read = False
-        """Or on its way from the archive."""
-        self.position = 0
-        self.refused: dict[int, Refusal] = {}
-        """By cell, as it answered last."""
-
-
-class _List:
-    """One watched list: its watchers, each with the name it knows the list by (`mine` for `owner:<agent>`)."""
-
-    def __init__(self) -> None:
-        self.watchers: dict[ListWatcher, str] = {}
-        self.listings: list[_Listing] = []
-        """Those under way, in the order in which they were begun."""
-
-    def to_come(self) -> _Listing | None:
-        """The one that nobody asked for and that is not being read yet."""
-        return next((each for each in self.listings if each.done is None and not each.is_read), None)
 
 
 class Inboxes:
@@ -109,16 +49,16 @@ class Inboxes:
         """The journal's position: where cells go, one that has told of a change may not be there to say at which."""
         self._new_reference = new_reference
         self._archive = archive
-        self._lists: dict[str, _List] = {}
+        self._lists: dict[str, WatchedList] = {}
         self._told = ToldRows() if cells.interchangeable else None
         self._tasks = Tasks(cells.broke)
 
     def watch(self, watcher: ListWatcher, name: str, inbox: str, done: Done) -> None:
         """Lists `name` whole for `watcher`, who knows it as `inbox`, and then its changes. `done` is called once: when
         the whole list is queued, with the refusal, or when the watcher has left meanwhile."""
-        watched = self._lists.setdefault(name, _List())
+        watched = self._lists.setdefault(name, WatchedList())
         watched.watchers.pop(watcher, None)
-        self._begin(watched, _Listing(name, {watcher: inbox}, done))
+        self._begin(watched, Listing(name, {watcher: inbox}, done))
 
     def unwatch(self, watcher: ListWatcher, name: str) -> None:
         """Leaves; whoever leaves last ends the subscriptions."""
@@ -139,8 +79,7 @@ class Inboxes:
         for name in names:
             if watched := self._lists.get(name):
                 for listing in watched.listings:
-                    listing.changes.append(change)
-                    del listing.changes[:-CHANGES_MAX]
+                    listing.take(change)
                 self._give(name, watched, change)
         if any(name.startswith(CUSTOMER) for name in change.left):
             # It is another customer's by now, and so are those that closed long ago: no cell has them to tell of.
@@ -154,7 +93,7 @@ class Inboxes:
         for name, watched in self._lists.items():
             self._list_anew(name, watched, [cell])
 
-    def _list_anew(self, name: str, watched: _List, cells: Sequence[int]) -> None:
+    def _list_anew(self, name: str, watched: WatchedList, cells: Sequence[int]) -> None:
         """Has the list sent whole to all who watch it, since these cells have not told all of it."""
         everyone = dict(watched.watchers)
         for listing in watched.listings:
@@ -172,7 +111,7 @@ class Inboxes:
         elif everyone:
             # Every cell is asked, not these alone: the archive must have all that the others have told of, or
             # the whole list would put older rows in the place of newer ones.
-            self._begin(watched, _Listing(name, everyone, None))
+            self._begin(watched, Listing(name, everyone, None))
 
     async def close(self) -> None:
         """Ends the reads that are on their way."""
@@ -180,7 +119,7 @@ class Inboxes:
 
     # Listing whole
 
-    def _begin(self, watched: _List, listing: _Listing) -> None:
+    def _begin(self, watched: WatchedList, listing: Listing) -> None:
         watched.listings.append(listing)
         # All at once: one that answers at once is not the last to answer.
         listing.unanswered.update(cells := self._cells.indexes)
@@ -189,14 +128,14 @@ class Inboxes:
         if not cells:
             self._read_ready(listing.name)  # Those that come are asked as they do.
 
-    def _ask(self, listing: _Listing, cell: int) -> None:
+    def _ask(self, listing: Listing, cell: int) -> None:
         listing.unanswered.add(cell)
         listing.refused.pop(cell, None)
         self._cells.ask_cell(
             cell, lambda ref: WatchList(ref, listing.name), lambda reply: self._answered(listing, cell, reply)
         )
 
-    def _answered(self, listing: _Listing, cell: int, reply: Reply) -> None:
+    def _answered(self, listing: Listing, cell: int, reply: Reply) -> None:
         listing.unanswered.discard(cell)
         if isinstance(reply, ListWatched):
             listing.position = max(listing.position, reply.position)
@@ -213,7 +152,7 @@ class Inboxes:
                 listing.is_read = True
                 self._tasks.begin(self._list(listing))
 
-    async def _list(self, listing: _Listing) -> None:
+    async def _list(self, listing: Listing) -> None:
         for_the_server()
         refusal = next(iter(listing.refused.values()), None)
         rows: Sequence[ConversationSummary] = ()
@@ -231,7 +170,7 @@ class Inboxes:
         watched = self._lists[listing.name]
         watched.listings.remove(listing)
         if not refusal:
-            entries = _with_changes(listing.name, rows, listing.changes)
+            entries = listing.with_changes(rows)
             if self._told is not None:
                 for row in entries:
                     self._told.listed(listing.name, row)
@@ -245,7 +184,7 @@ class Inboxes:
             for watcher, inbox in listing.watchers.items():
                 watcher.inbox_failed(inbox, refusal)
 
-    def _give_whole(self, listing: _Listing, entries: list[ConversationSummary]) -> None:
+    def _give_whole(self, listing: Listing, entries: list[ConversationSummary]) -> None:
         full: list[ListWatcher] = []
         for watcher, inbox in listing.watchers.items():
             frame = watcher.codec.encode(Inbox(inbox=inbox, entries=entries, full=True))
@@ -275,7 +214,7 @@ class Inboxes:
 
     # Changes
 
-    def _give(self, name: str, watched: _List, change: ListChanged) -> None:
+    def _give(self, name: str, watched: WatchedList, change: ListChanged) -> None:
         inside = name in change.lists
         encoded: dict[tuple[str, str], bytes] = {}
         full: list[ListWatcher] = []
@@ -289,19 +228,3 @@ class Inboxes:
                 full.append(watcher)
         for watcher in full:
             watcher.overflowed()
-
-
-def _with_changes(
-    name: str, rows: Sequence[ConversationSummary], changes: Sequence[ListChanged]
-) -> list[ConversationSummary]:
-    """The archive's rows with newer changes applied; a change that the archive had already is passed over."""
-    by_conversation = {row.conversation: row for row in rows}
-    for change in changes:
-        listed = by_conversation.get(change.row.conversation)
-        if listed and listed.head > change.row.head:
-            continue
-        if name in change.lists:
-            by_conversation[change.row.conversation] = change.row
-        else:
-            by_conversation.pop(change.row.conversation, None)
-    return list(by_conversation.values())

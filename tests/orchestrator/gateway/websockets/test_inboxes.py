@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from orchestrator.gateway.websockets import inboxes
 from orchestrator.settings import Limits
 from protocol.entities import ConversationSummary
 from protocol.errors import Code
@@ -335,7 +334,7 @@ async def test_a_bug_while_a_list_is_given_breaks_the_gateway(
     def broken(*given: object) -> None:
         raise bug
 
-    monkeypatch.setattr("orchestrator.gateway.websockets.inboxes._with_changes", broken)
+    monkeypatch.setattr("orchestrator.gateway.websockets.listings.Listing.with_changes", broken)
     async with running.agent() as agent:
         await agent.send({"op": "watch", "inbox": "queue:bills"})
         await until(lambda: running.cells.bugs == [bug])
@@ -423,7 +422,7 @@ async def test_a_cell_that_takes_a_list_after_it_had_refused_it_counts(
 
 async def test_of_too_many_changes_the_oldest_are_forgotten(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """The list has them as the archive had them, until they change again."""
-    monkeypatch.setattr(inboxes, "CHANGES_MAX", 2)
+    monkeypatch.setattr("orchestrator.gateway.websockets.listings.CHANGES_MAX", 2)
     held = Held(running, monkeypatch)
     async with running.agent() as agent:
         await agent.send({"op": "watch", "inbox": "queue:bills"})
