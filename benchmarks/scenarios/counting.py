@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from actors.archive.projection import project
 from adapters.stores.archive import losses as archive_losses
-from adapters.stores.archive.losses import Wanted
+from adapters.stores.archive.losses import LossesWanted
 from adapters.stores.archive.measures import MEASURES
 from adapters.stores.archive.sqlite import SqliteArchive
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
@@ -118,7 +118,7 @@ async def _past(plan: Plan, data: Path, phases: Phases) -> desk.Written:
 
 def _counted(db: sqlite3.Connection) -> list[Counted]:
     middle_ms = BEGAN_MS + desk.SPAN_MS // 2
-    week, everything = Wanted(from_ms=middle_ms, until_ms=middle_ms + WEEK_MS), Wanted()
+    week, everything = LossesWanted(from_ms=middle_ms, until_ms=middle_ms + WEEK_MS), LossesWanted()
     counted = list[Counted]()
     for measure in MEASURES:
         archive_losses.losses(db, everything, [measure])

@@ -7,10 +7,10 @@ are `orchestrator/cell_lines/cells.py`, `orchestrator/way_in/intake.py` and the 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from adapters.stores.archive.losses import Wanted as Losses
+from adapters.stores.archive.losses import LossesWanted
 from adapters.stores.archive.pages import Page
-from adapters.stores.archive.quarantine import Wanted as Quarantined
-from adapters.stores.archive.timeline import Before, Wanted
+from adapters.stores.archive.quarantine import InputsWanted
+from adapters.stores.archive.timeline import Before, EntriesWanted
 from orchestrator.cell_lines.questions import Reply
 from orchestrator.feed.feed import Readable
 from protocol.archive import Dropped, StoredEvent
@@ -206,12 +206,12 @@ class Archive(Protocol):
         ...
 
     async def timeline(
-        self, customer: str, wanted: Wanted, *, limit: int = 100, before: Before | None = None
+        self, customer: str, wanted: EntriesWanted, *, limit: int = 100, before: Before | None = None
     ) -> Page[dict[str, Any]] | None:
         """What happened with a customer, the newest first; None where there is none."""
         ...
 
-    async def losses(self, wanted: Losses, /) -> Sequence[Mapping[str, Any]]:
+    async def losses(self, wanted: LossesWanted, /) -> Sequence[Mapping[str, Any]]:
         """Where context was lost, by group and week."""
         ...
 
@@ -220,7 +220,7 @@ class Archive(Protocol):
         ...
 
     async def quarantine(
-        self, wanted: Quarantined, /, *, limit: int = 100, before: tuple[int, str] | None = None
+        self, wanted: InputsWanted, /, *, limit: int = 100, before: tuple[int, str] | None = None
     ) -> Sequence[Mapping[str, Any]]:
         """Quarantined inputs, newest first."""
         ...

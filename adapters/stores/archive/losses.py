@@ -22,7 +22,7 @@ REPEAT_WITHIN_MS = 14 * 86_400_000
 AT_MAX = 2**63 - 1
 
 
-class Wanted(Struct, kw_only=True, frozen=True):
+class LossesWanted(Struct, kw_only=True, frozen=True):
     """Which losses: from `from_ms` to before `until_ms` (0: no bound); of a channel on either side of a pair, a team, a
     product line; whatever is empty is not asked for."""
 
@@ -33,7 +33,9 @@ class Wanted(Struct, kw_only=True, frozen=True):
     product: str = ""
 
 
-def losses(db: sqlite3.Connection, wanted: Wanted, measures: Sequence[Measure] = MEASURES) -> list[dict[str, Any]]:
+def losses(
+    db: sqlite3.Connection, wanted: LossesWanted, measures: Sequence[Measure] = MEASURES
+) -> list[dict[str, Any]]:
     """A row for each measure, group and week that has losses, the most first within a measure. `count` are the losses,
     of so many `occasions`. `mend` and `rule` are what more than half of them lead to; where nothing does, `mend` is
     the file that the measure is mended in."""
@@ -58,14 +60,14 @@ def losses(db: sqlite3.Connection, wanted: Wanted, measures: Sequence[Measure] =
 
 def loss_lines(db: sqlite3.Connection, from_ms: int, until_ms: int, examples: int) -> list[LossLine]:
     """The same over the whole time, without weeks, those with the most losses first."""
-    wanted = Wanted(from_ms=from_ms, until_ms=until_ms)
+    wanted = LossesWanted(from_ms=from_ms, until_ms=until_ms)
     lines = [line for measure in MEASURES for _, line in _lines(db, measure, wanted, examples, by_week=False)]
     return sorted(lines, key=lambda line: -line.count)
 
 
 def occasions(db: sqlite3.Connection, from_ms: int, until_ms: int) -> dict[tuple[str, str], int]:
     """By measure and place: how often something could have been lost."""
-    bounds = _bounds(Wanted(from_ms=from_ms, until_ms=until_ms))
+    bounds = _bounds(LossesWanted(from_ms=from_ms, until_ms=until_ms))
     return {
         (measure.name, place): count
         for measure in MEASURES
@@ -73,7 +75,7 @@ def occasions(db: sqlite3.Connection, from_ms: int, until_ms: int) -> dict[tuple
     }
 
 
-def _bounds(wanted: Wanted) -> dict[str, int | str]:
+def _bounds(wanted: LossesWanted) -> dict[str, int | str]:
     return {
         "from_ms": wanted.from_ms,
         "until_ms": wanted.until_ms or AT_MAX,
@@ -82,7 +84,7 @@ def _bounds(wanted: Wanted) -> dict[str, int | str]:
 
 
 def _lines(
-    db: sqlite3.Connection, measure: Measure, wanted: Wanted, examples: int, *, by_week: bool
+    db: sqlite3.Connection, measure: Measure, wanted: LossesWanted, examples: int, *, by_week: bool
 ) -> Iterator[tuple[str, LossLine]]:
     sql = _GROUPED.format(all=WITH_ALL, sql=measure.sql, occasions=measure.occasions)
     asked = {"channel": wanted.channel, "team": wanted.team, "product": wanted.product}

@@ -13,7 +13,7 @@ LATEST_MS = 2**63 - 1
 """Later than any time there is."""
 
 
-class Wanted(Struct, kw_only=True, frozen=True):
+class InputsWanted(Struct, kw_only=True, frozen=True):
     """Which inputs: those refused from `since_ms` to `until_ms`, of an account, a code, a field at fault, a rule;
     whatever is empty is not asked for. `waiting`: without those that came in after all."""
 
@@ -27,7 +27,7 @@ class Wanted(Struct, kw_only=True, frozen=True):
 
 
 def quarantine(
-    db: sqlite3.Connection, wanted: Wanted, *, limit: int, before: tuple[int, str] | None
+    db: sqlite3.Connection, wanted: InputsWanted, *, limit: int, before: tuple[int, str] | None
 ) -> list[dict[str, Any]]:
     """Quarantined inputs without their bytes (`raw_bytes` counts them), the newest first; `before` is (`at_ms`,
     `quarantine`) of a page's last row and asks for the page after it."""

@@ -19,10 +19,10 @@ from adapters.stores.archive import (
 )
 from adapters.stores.archive import quarantine as archive_quarantine
 from adapters.stores.archive import snapshots as archive_snapshots
-from adapters.stores.archive.losses import Wanted as Losses
+from adapters.stores.archive.losses import LossesWanted
 from adapters.stores.archive.pages import Page
-from adapters.stores.archive.quarantine import Wanted as Quarantined
-from adapters.stores.archive.timeline import Before, Wanted
+from adapters.stores.archive.quarantine import InputsWanted
+from adapters.stores.archive.timeline import Before, EntriesWanted
 from adapters.stores.connection import Runs
 from adapters.stores.errors import StoreFailed
 from protocol.archive import Bounds, Changes, Dropped, Due, StoredEvent, StoredJourney, StoredVersion
@@ -170,14 +170,14 @@ class ArchiveReads:
         return await self._reader().run(connection.read, queries.journey, customer, limit=limit, after=after)
 
     async def timeline(
-        self, customer: str, wanted: Wanted, *, limit: int = 100, before: Before | None = None
+        self, customer: str, wanted: EntriesWanted, *, limit: int = 100, before: Before | None = None
     ) -> Page[dict[str, Any]] | None:
         """What happened with a customer, the newest first; None where there is no such customer."""
         return await self._reader().run(
             connection.read, timeline.timeline, customer, wanted, limit=limit, before=before
         )
 
-    async def losses(self, wanted: Losses) -> list[dict[str, Any]]:
+    async def losses(self, wanted: LossesWanted) -> list[dict[str, Any]]:
         """Where context was lost, by group and week; see `losses`. Takes seconds."""
         return await self._reader().run(connection.read, losses.losses, wanted)
 
@@ -243,7 +243,7 @@ class ArchiveReads:
         return await self._reader().run(timeline.searched)
 
     async def quarantine(
-        self, wanted: Quarantined, *, limit: int = 100, before: tuple[int, str] | None = None
+        self, wanted: InputsWanted, *, limit: int = 100, before: tuple[int, str] | None = None
     ) -> Sequence[dict[str, Any]]:
         """Quarantined inputs without their bytes, the newest first; see `quarantine.quarantine`."""
         return await self._reader().run(archive_quarantine.quarantine, wanted, limit=limit, before=before)

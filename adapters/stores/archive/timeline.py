@@ -18,7 +18,7 @@ Before = tuple[int, int, int]
 """`happened_at_ms`, `position` and `n` of a page's last entry."""
 
 
-class Wanted(Struct, kw_only=True, frozen=True):
+class EntriesWanted(Struct, kw_only=True, frozen=True):
     """Which entries; nothing said is nothing asked of them. Times are from `from_ms` to before `until_ms`."""
 
     channel: str = ""
@@ -30,7 +30,7 @@ class Wanted(Struct, kw_only=True, frozen=True):
 
 
 def timeline(
-    db: sqlite3.Connection, customer: str, wanted: Wanted, *, limit: int, before: Before | None
+    db: sqlite3.Connection, customer: str, wanted: EntriesWanted, *, limit: int, before: Before | None
 ) -> Page[dict[str, Any]] | None:
     """A page of entries, each with its place, its `event`, and `found`, the words around what was searched for. What
     came in late, such as refused input that was replayed, stands where it happened (`happened_at_ms`).

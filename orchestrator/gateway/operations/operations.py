@@ -7,7 +7,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
 
-from adapters.stores.archive.quarantine import Wanted
+from adapters.stores.archive.quarantine import InputsWanted
 from orchestrator.gateway.http.access import needs
 from orchestrator.gateway.http.bodies import CommandAnswer
 from orchestrator.gateway.incoming.replaying import ReplayRequest, quarantined, readable, replay
@@ -135,7 +135,7 @@ async def get_quarantine(
     at_ms, _, quarantine = before.partition(",")
     if before and not (at_ms.isascii() and at_ms.isdigit() and len(at_ms) <= 16 and quarantine):
         raise Refusal(Code.INVALID, "before must be `at_ms,quarantine` of a row", field="before")
-    wanted = Wanted(
+    wanted = InputsWanted(
         account=account,
         code=code,
         field=field,

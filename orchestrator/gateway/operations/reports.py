@@ -7,7 +7,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
 
 from adapters.stores.archive.findings import STATES
-from adapters.stores.archive.losses import Wanted
+from adapters.stores.archive.losses import LossesWanted
 from orchestrator.gateway.http.access import needs
 from orchestrator.gateway.operations.operations import actor_of, id_of_request
 from orchestrator.gateway.reads.reads import Limit, Time, check_span
@@ -66,7 +66,7 @@ async def get_context_loss(
     if week:
         from_ms, until_ms = _week(week)
     here = services_of(request)
-    wanted = Wanted(from_ms=from_ms, until_ms=until_ms, channel=channel, team=team, product=product_line)
+    wanted = LossesWanted(from_ms=from_ms, until_ms=until_ms, channel=channel, team=team, product=product_line)
     position = await here.counting.position()
     rows = [*await here.counting.losses(wanted)]
     return {"position": position, "rows": rows, "retained": [dict(row) for row in await here.counting.retained()]}

@@ -9,7 +9,7 @@ from litestar import Response, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from adapters.attachments import AttachmentStore
-from adapters.stores.archive.timeline import Before, Wanted
+from adapters.stores.archive.timeline import Before, EntriesWanted
 from adapters.vcon import MEDIA_TYPE as VCON
 from adapters.vcon import to_vcon
 from orchestrator.following import reach
@@ -54,7 +54,9 @@ async def get_timeline(
     check_span(from_ms, until_ms)
     here = services_of(request)
     position = await reach(here.history, at_least, within_s=AT_LEAST_WITHIN_S)
-    wanted = Wanted(channel=channel, types=sorted(wanted_types(types)), q=q.strip(), from_ms=from_ms, until_ms=until_ms)
+    wanted = EntriesWanted(
+        channel=channel, types=sorted(wanted_types(types)), q=q.strip(), from_ms=from_ms, until_ms=until_ms
+    )
     searched = await here.history.searched()
     entries = await here.history.timeline(customer, wanted, limit=limit, before=_cursor(before))
     if entries is None:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from adapters.attachments import AttachmentStore
 from adapters.naming import ADDRESS_MIN, Naming, Wording
-from adapters.stores.archive.quarantine import LATEST_MS, Wanted
+from adapters.stores.archive.quarantine import LATEST_MS, InputsWanted
 from adapters.stores.archive.traces import whole
 from orchestrator.gateway.http.access import needs
 from orchestrator.gateway.reads.reads import LARGEST, Limit, spellings_in, with_plus
@@ -59,12 +59,12 @@ async def get_quarantine_search(
     much input as is looked into in about half a second, and may have found nothing: go on while there is a `next`."""
     here = services_of(request)
     looked_for = _looked_for(here, text, address)
-    wanted = Wanted(account=account, since_ms=since_ms, until_ms=until_ms or LATEST_MS)
+    wanted = InputsWanted(account=account, since_ms=since_ms, until_ms=until_ms or LATEST_MS)
     return await _search(here, looked_for, wanted, limit, _place(before))
 
 
 async def _search(
-    here: Services, looked_for: list[Naming | Wording], wanted: Wanted, limit: int, before: tuple[int, str] | None
+    here: Services, looked_for: list[Naming | Wording], wanted: InputsWanted, limit: int, before: tuple[int, str] | None
 ) -> Found:
     found: list[dict[str, Any]] = []
     too_large: list[str] = []

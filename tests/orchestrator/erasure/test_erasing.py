@@ -23,7 +23,7 @@ from adapters.channels.email import taking
 from adapters.channels.email.taking import Elsewhere
 from adapters.stores.archive.schema import TABLES
 from adapters.stores.archive.sqlite import SqliteArchive
-from adapters.stores.archive.timeline import Wanted
+from adapters.stores.archive.timeline import EntriesWanted
 from adapters.stores.folder import ARCHIVE_FILE, JOURNAL_FILE
 from adapters.stores.journal.sqlite import SqliteJournal
 from orchestrator.cli.serve import _erase_waiting
@@ -205,7 +205,7 @@ async def test_what_was_asked_of_a_running_server_is_done_when_it_is_stopped(
 
 async def timeline(front: Front, customer: str) -> list[dict[str, Any]]:
     """All of a customer's entries."""
-    entries = await front.archive.timeline(customer, Wanted(), limit=1000)
+    entries = await front.archive.timeline(customer, EntriesWanted(), limit=1000)
     assert entries is not None
     return entries
 

@@ -11,7 +11,7 @@ import pytest
 from actors.cells.loading import reached
 from adapters.attachments import AttachmentStore
 from adapters.channels.email.taking import Elsewhere
-from adapters.stores.archive.quarantine import Wanted
+from adapters.stores.archive.quarantine import InputsWanted
 from adapters.stores.archive.sqlite import SqliteArchive
 from adapters.stores.folder import JOURNAL_FILE
 from adapters.stores.journal.sqlite import SqliteJournal
@@ -221,7 +221,7 @@ async def test_one_that_a_customer_keeps_goes_with_them(tmp_path: Path) -> None:
         await front.intake.submit(arrival("a1", MessageArrived(text="ho"), ANN))
         await reached(front.archive, await front.journal.position())
         customer = ann.stream.removesuffix("-1")
-        [row] = await front.archive.quarantine(Wanted())
+        [row] = await front.archive.quarantine(InputsWanted())
     with pytest.raises(Refusal, match=f"kept for {customer}: erase that customer") as refused:
         await erased(settings, row["quarantine"])
     assert refused.value.code == Code.NOT_ALLOWED_NOW

@@ -11,10 +11,10 @@ import pytest
 from actors.archive.projection import project
 from adapters.stores.archive import pages
 from adapters.stores.archive.memory import MemoryArchive
-from adapters.stores.archive.quarantine import Wanted
+from adapters.stores.archive.quarantine import InputsWanted
 from adapters.stores.archive.sides import ArchiveReads, ArchiveWrites
 from adapters.stores.archive.sqlite import SqliteArchive, SqliteArchiveReader
-from adapters.stores.archive.timeline import Wanted as Entries
+from adapters.stores.archive.timeline import EntriesWanted
 from adapters.stores.errors import StoreFailed, StoreLocked
 from protocol import events as ev
 from protocol.archive import Changes, Due, StoredJourney, StoredSnapshot, StoredVersion
@@ -231,7 +231,7 @@ async def test_a_page_has_so_many_bytes(archive: Archive, story: Story, monkeypa
     """A customer's messages may each have 256 KiB: fewer of them are given, and it is said that there are more."""
     await archive.follow(story)
     whole = await archive.reader.events_of_stream(f"{ANN}-1", 0, 100)
-    entries = await archive.reader.timeline(ANN, Entries())
+    entries = await archive.reader.timeline(ANN, EntriesWanted())
     said = await archive.reader.messages_of(f"{ANN}-1", 1)
     assert entries is not None
     assert said is not None
@@ -239,7 +239,7 @@ async def test_a_page_has_so_many_bytes(archive: Archive, story: Story, monkeypa
     monkeypatch.setattr(pages, "PAGE_BYTES_MAX", 1)
     page = await archive.reader.events_of_stream(f"{ANN}-1", 0, 100)
     assert (page, page.more) == (whole[:1], True)
-    newest = await archive.reader.timeline(ANN, Entries())
+    newest = await archive.reader.timeline(ANN, EntriesWanted())
     assert newest is not None
     assert (newest, newest.more) == (entries[:1], True)
     first = await archive.reader.messages_of(f"{ANN}-1", 1)
@@ -397,12 +397,12 @@ async def test_quarantine_keeps_the_input_whole(archive: Archive) -> None:
     story.unit("account:mail", ("account:mail", ev.QuarantineReplayed(at_ms=0, quarantine="mail.1")))
     story.unit("account:mail", ("account:mail", ev.QuarantineReplayed(at_ms=0, quarantine="mail.99")))
     await archive.follow(story)
-    page = await archive.reader.quarantine(Wanted(account="mail"), limit=2)
+    page = await archive.reader.quarantine(InputsWanted(account="mail"), limit=2)
     assert [(row["quarantine"], row["raw_bytes"]) for row in page] == [("mail.3", 5), ("mail.2", 5)]
     before = (page[-1]["at_ms"], page[-1]["quarantine"])
-    rest = await archive.reader.quarantine(Wanted(), before=before)
+    rest = await archive.reader.quarantine(InputsWanted(), before=before)
     assert [(row["quarantine"], row["replayed_at_ms"]) for row in rest] == [("mail.1", story.now_ms)]
-    assert await archive.reader.quarantine(Wanted(account="sms")) == []
+    assert await archive.reader.quarantine(InputsWanted(account="sms")) == []
     whole = await archive.reader.quarantined("mail.2")
     assert whole is not None
     assert whole["raw"] == b"\x00raw\xff"
@@ -440,7 +440,7 @@ async def test_quarantine_is_filtered(archive: Archive, wanted: dict[str, Any], 
         story.unit("account:mail", ("account:mail", kept))
     story.unit("account:mail", ("account:mail", ev.QuarantineReplayed(at_ms=0, quarantine="q.1")))
     await archive.follow(story)
-    rows = await archive.reader.quarantine(Wanted(**wanted))
+    rows = await archive.reader.quarantine(InputsWanted(**wanted))
     assert [int(row["quarantine"].partition(".")[2]) for row in rows] == found
 
 
@@ -778,7 +778,7 @@ async def test_retention_drops_what_is_over(archive: Archive, story: Story) -> N
     assert await drop_all(archive.store, over_before(closed_at_ms)) == {}
     assert await drop_all(archive.store, over_before(closed_at_ms + 1)) != {}
     assert await drop_all(archive.store, over_before(closed_at_ms + 1)) == {}
-    assert await archive.reader.quarantine(Wanted()) == []
+    assert await archive.reader.quarantine(InputsWanted()) == []
     assert await archive.reader.handoffs(first) == []
     found = await archive.reader.conversation(first)
     assert found is not None

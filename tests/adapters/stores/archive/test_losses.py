@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from actors.inbound.importing import IMPORTED
-from adapters.stores.archive.losses import EXAMPLES_MAX, REPEAT_WITHIN_MS, Wanted
+from adapters.stores.archive.losses import EXAMPLES_MAX, REPEAT_WITHIN_MS, LossesWanted
 from adapters.stores.archive.measures import MEASURES, WITH_ALL, Measure
 from adapters.stores.archive.memory import MemoryArchive
 from adapters.stores.archive.schema import ARCHIVE
@@ -40,7 +40,7 @@ async def lost(story: Story, **wanted: Any) -> list[dict[str, Any]]:
     archive = MemoryArchive()
     await archive.open()
     await archive.apply(story.changes())
-    rows = await archive.losses(Wanted(**wanted))
+    rows = await archive.losses(LossesWanted(**wanted))
     await archive.close()
     return rows
 

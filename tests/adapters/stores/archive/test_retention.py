@@ -16,7 +16,7 @@ from actors.state.journey import Journey
 from adapters.stores.archive import retention as archive_retention
 from adapters.stores.archive import search as archive_search
 from adapters.stores.archive.memory import MemoryArchive
-from adapters.stores.archive.quarantine import Wanted
+from adapters.stores.archive.quarantine import InputsWanted
 from adapters.stores.archive.schema import TABLES
 from adapters.stores.archive.sqlite import SqliteArchive
 from adapters.stores.archive.steps.retention import RETENTION_TABLES
@@ -176,7 +176,7 @@ async def test_each_kind_goes_by_its_own_time() -> None:
     assert await drop_all(archive, replayed) == {}
     replayed = msgspec.structs.replace(replayed, quarantine_replayed_ms=replayed_ms + 1)
     assert await drop_all(archive, replayed) == {"quarantine_replayed": 1}
-    assert [row["quarantine"] for row in await archive.quarantine(Wanted())] == ["mail.1"]
+    assert [row["quarantine"] for row in await archive.quarantine(InputsWanted())] == ["mail.1"]
     waiting = msgspec.structs.replace(bounds, quarantine_open_ms=refused_ms + 1)
     assert await drop_all(archive, waiting) == {"quarantine_open": 1}
     assert await archive.dropped(archive_retention.QUARANTINE, "mail.1") == Dropped(77, 3)

@@ -13,7 +13,7 @@ from adapters.stores.archive import timeline
 from adapters.stores.archive.memory import MemoryArchive
 from adapters.stores.archive.schema import ARCHIVE
 from adapters.stores.archive.search import SEARCH_SCHEMA, STEP_EVENTS, SUBJECTS
-from adapters.stores.archive.timeline import ASKED_AT_THE_COST_OF, Before, Wanted, fts_query
+from adapters.stores.archive.timeline import ASKED_AT_THE_COST_OF, Before, EntriesWanted, fts_query
 from adapters.stores.migrations import migrate
 from protocol import events as ev
 from protocol.entities import Interaction
@@ -49,7 +49,7 @@ async def indexed(archive: Archive, story: Story) -> None:
 
 async def look(archive: Archive, limit: int = 100, before: Before | None = None, **wanted: Any) -> list[dict[str, Any]]:
     """Ann's entries."""
-    entries = await archive.reader.timeline(ANN, Wanted(**wanted), limit=limit, before=before)
+    entries = await archive.reader.timeline(ANN, EntriesWanted(**wanted), limit=limit, before=before)
     assert entries is not None
     return entries
 
@@ -66,7 +66,7 @@ async def test_everything_of_a_customer_comes_newest_first(archive: Archive) -> 
     entries = await look(archive)
     mine = [(s, seq, type(e).__name__) for s, seq, e in story.events if s in (ANN, FIRST)]
     assert [(e["stream"], e["seq"], e["type"]) for e in entries] == mine[::-1]
-    assert await archive.reader.timeline("cunobody", Wanted(), limit=10) is None
+    assert await archive.reader.timeline("cunobody", EntriesWanted(), limit=10) is None
 
 
 async def test_a_contact_that_went_to_its_own_customer_is_in_their_timeline(archive: Archive) -> None:
@@ -87,14 +87,14 @@ async def test_a_contact_that_went_to_its_own_customer_is_in_their_timeline(arch
     ]
     assert await look(archive, q="please") == []
     assert await look(archive, channel="sms") == []
-    theirs = await archive.reader.timeline(BOB, Wanted(), limit=100)
+    theirs = await archive.reader.timeline(BOB, EntriesWanted(), limit=100)
     assert theirs is not None
     assert texts(theirs) == ["Meter 4711, please", "My bill is wrong as well"]
     assert {(entry["stream"], entry["type"]) for entry in theirs if entry["stream"] == FIRST} == {
         (FIRST, "InteractionStarted"),
         (FIRST, "MessageReceived"),
     }
-    found = await archive.reader.timeline(BOB, Wanted(q="please"), limit=100)
+    found = await archive.reader.timeline(BOB, EntriesWanted(q="please"), limit=100)
     assert found is not None
     assert [entry["found"] for entry in found] == ["Meter 4711, [please]"]
 
@@ -199,7 +199,7 @@ async def test_beginnings_of_words_are_gathered_once() -> None:
     while await archive.index():
         pass
     began_s = process_time()
-    entries = await archive.timeline(ANN, Wanted(q="b000* b* b00*"), limit=100, before=None)
+    entries = await archive.timeline(ANN, EntriesWanted(q="b000* b* b00*"), limit=100, before=None)
     assert process_time() - began_s < 0.5
     assert entries is not None
     assert [entry["event"]["text"][:6] for entry in entries] == ["b00080", "b00040", "b00000"]
@@ -319,7 +319,7 @@ async def test_a_vacuum_does_not_confuse_it() -> None:
     story.unit(BOB, (f"{BOB}-1", story.message(1, "chat:bob", "chat", "still wrong")))
     await archive.apply(story.changes(before))
     assert await archive.index() == 1
-    entries = await archive.timeline(BOB, Wanted(q="wrong"))
+    entries = await archive.timeline(BOB, EntriesWanted(q="wrong"))
     assert entries is not None
     assert texts(entries) == ["still wrong", "My bill is wrong as well"]
 
@@ -342,7 +342,7 @@ async def test_an_older_archive_is_indexed_anew() -> None:
     migrate(db, ARCHIVE)
     while await archive.index():
         pass
-    found = await archive.timeline(BOB, Wanted(q="call"))
+    found = await archive.timeline(BOB, EntriesWanted(q="call"))
     assert found is not None
     assert [entry["type"] for entry in found] == ["ConversationOpened"]
     db.execute("INSERT INTO search (search, rank) VALUES ('integrity-check', 1)")

@@ -13,7 +13,7 @@ from litestar.routes import HTTPRoute
 from adapters.channels.twilio.inbound import FORM_BYTES_MAX
 from adapters.channels.twilio.signature import sign
 from adapters.stores.archive import pages
-from adapters.stores.archive.timeline import Wanted
+from adapters.stores.archive.timeline import EntriesWanted
 from orchestrator.gateway.http.access import Needs
 from orchestrator.gateway.http.http import application
 from orchestrator.gateway.reads import history
@@ -1089,7 +1089,7 @@ async def test_a_timeline_is_filtered_and_paged(running: Running) -> None:
     assert last["next"] == ""
     asked = running.archive.wanted[0]
     assert asked["before"] == (8, 4, 0)
-    assert asked["wanted"] == Wanted(channel="sms", types=["NoteAdded"], q="bill", from_ms=1, until_ms=9)
+    assert asked["wanted"] == EntriesWanted(channel="sms", types=["NoteAdded"], q="bill", from_ms=1, until_ms=9)
 
 
 @pytest.mark.parametrize(
