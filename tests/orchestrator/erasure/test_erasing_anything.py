@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -36,7 +37,7 @@ from protocol.errors import Refusal
 from protocol.events import MessageQueued
 from protocol.ids import customer_of
 from protocol.inbound import REPORTED, DeliveryReport, InteractionBegan, MessageArrived
-from protocol.links import Outcome
+from protocol.links import CustomerRead, Outcome, ReadCustomer
 from tests.orchestrator.erasure.test_erasing import (
     arrival,
     check_against_rebuilt,
@@ -116,6 +117,8 @@ class History:
     async def stop(self) -> None:
         """With all that was done in the archive."""
         await reached(self.front.archive, await self.front.journal.position())
+        for customer in self._customers:
+            await self._check_live(customer)
         await self.end()
 
     async def end(self) -> None:
@@ -134,6 +137,18 @@ class History:
         await storage.close_readers()
         assert shown == owners, "the archive shows an address as another's than the journal has it"
         await check_against_rebuilt(self._settings)
+
+    async def _check_live(self, customer: str) -> None:
+        """Who has the customer in memory has the addresses and the subjects that the archive shows."""
+        reply = await self.front.cells.call(customer, partial(ReadCustomer, customer=customer))
+        if not isinstance(reply, CustomerRead) or reply.view is None:
+            return  # It gave itself to another one, who is asked for both.
+        journey = await self.front.archive.journey(customer)
+        assert journey is not None
+        assert {row["identity"] for row in journey["identities"]} == {*reply.view.identities}
+        shown = {row["conversation"]: row["subject"] for row in journey["conversations"]}
+        live = {view.conversation: view.subject for view in reply.view.open}
+        assert shown == shown | live  # One that is closing may be so here already.
 
     async def _say(self, text: str, *identities: str, id: str = "") -> None:
         data = MessageArrived(text=text, subject=text) if text else InteractionBegan(session=f"s{self._count}")
