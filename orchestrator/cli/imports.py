@@ -48,7 +48,8 @@ def import_(
         raise Failure(Exit.USAGE, f"{file}: {bad}") from bad
     if not read:
         raise Failure(Exit.USAGE, f"{file}: there is no contact in it")
-    events = [contact for contact in read if isinstance(contact, InboundEvent)]
+    # The newest last: a customer's next contact is related to what came in last.
+    events = sorted((contact for contact in read if isinstance(contact, InboundEvent)), key=_time_ms)
     refused = [_unreadable(contact) for contact in read if isinstance(contact, BadPast)]
     counts = Counter({"refused": len(refused)} if refused else {})
     with at.server() as server, progress_bar() as progress:
@@ -62,6 +63,10 @@ def import_(
     _tell(counts, refused, dry_run=dry_run, as_json=as_json)
     if refused:
         raise typer.Exit(int(Exit.REFUSED))
+
+
+def _time_ms(event: InboundEvent) -> int:
+    return event.time_ms
 
 
 def _unreadable(bad: BadPast) -> dict[str, Any]:

@@ -197,6 +197,21 @@ async def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path: Path, name:
         assert (await live.throughline(["import", str(tmp_path / name), "--account", "chat"]))[0] == 2
 
 
+async def test_contacts_are_imported_from_the_oldest_on(tmp_path: Path) -> None:
+    """Other systems mostly export the newest first, and memory has what came in last."""
+    file = tmp_path / "past.jsonl"
+    said = [{"id": f"p{n}", "identity": "user:ann", "at": THEN_MS + n, "text": str(n)} for n in (2, 0, 1)]
+    file.write_text("\n".join(map(json.dumps, said)))
+    async with server(tmp_path) as live, asyncio.timeout(2 * WITHIN_S):
+        code, done = await live.throughline(["import", str(file), "--account", "chat", "--json"])
+        assert (code, done["counts"]) == (0, {"committed": 3})
+        customer = (await live.say("hello again", "m1"))["conversation"].removesuffix("-4")
+        await live.settled()
+        entries = (await live.get(f"/v1/customers/{customer}/timeline", until_ms=THEN_MS + 10))["entries"]
+        texts = {entry["event"]["text"]: entry["stream"] for entry in entries if "text" in entry["event"]}
+        assert texts == {str(n): f"{customer}-{n + 1}" for n in range(3)}
+
+
 async def test_an_import_that_breaks_off_says_how_to_go_on(tmp_path: Path) -> None:
     """With the same file, whatever is in."""
     file = tmp_path / "past.csv"
