@@ -40,7 +40,7 @@ KNOWN: dict[str, dict[str, int]] = {
     "first_contact_not_unique": {"pooled": 0},
     "follows_and_stays": {"pooled": 6},
     "forgotten_with_another": {"pooled": 8, "dedicated": 8},
-    "forgotten_with_its_first_heir": {"pooled": 47},
+    "forgotten_with_its_first_heir": {"pooled": 31},
     "gap_not_noticed": {"pooled": 9},
     "given_away_and_goes_on": {"pooled": 1, "dedicated": 4},
     "given_away_though_it_came_in": {"pooled": 73},
