@@ -119,7 +119,9 @@ def _check_effect(world: World, input: _Input, said: QuarantineReplayed, others:
     if place not in places or twice:
         world.broken("once", f"{kept.quarantine} is said to have come in at {place}; its effects are at {places}")
     form = input.form
-    time_ms = kept.received_ms if kept.code == Code.TIME_IMPLAUSIBLE else form.time_ms
+    # One that was kept for its time has it all the same where its source was told that it is in.
+    told = any(offer.key == input.key and "committed" in offer.answers for offer in world.book.offers)
+    time_ms = kept.received_ms if kept.code == Code.TIME_IMPLAUSIBLE and not told else form.time_ms
     if not isinstance(form.data, MessageArrived) or form.data.automatic:
         return
     events = world.ledger.told(said.stream)[said.seq - 1 :]
