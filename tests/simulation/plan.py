@@ -86,6 +86,8 @@ class Plan:
     """Replays of what lies in quarantine, under a template that refuses; none in three of four runs."""
     reported: bool
     """Whether the provider says later what became of what left; in one of eight runs."""
+    imports: int
+    """Files with contacts of the past; none in seven of eight runs."""
     erasures: int
     """Customers who are erased, each on a stopped server; none in five of seven runs."""
     kept: RetentionRules
@@ -126,6 +128,7 @@ def plan_of(seed: int, *, placement: str) -> Plan:
         replays=Random(f"replays 19278 {seed}").choice((0, 0, 0, 8)),
         # The numbers were chosen so that no seed known to catch a mutant has any, here and below.
         reported=Random(f"reports 147 {seed}").randrange(8) == 0,
+        imports=2 if Random(f"imports 793 {seed}").randrange(8) == 0 else 0,
         erasures=Random(f"erasures {92 if settings.retention_days else 39} {seed}").choice((0, 0, 0, 0, 0, 0, 1, 2)),
         kept=_kept(seed) if settings.retention_days else RetentionRules(),
         ruled=Random(f"rules {seed}").random() < 0.5,

@@ -25,6 +25,7 @@ from tests.simulation.promises import (
     context,
     dropped,
     erased,
+    imported,
     once,
     one_owner,
     one_version,
@@ -123,6 +124,7 @@ async def _play(world: World, faults: Faults) -> None:
     Straying(world, faults.traffic).schedule()
     world.replaying.schedule(faults.traffic)
     world.reporting.schedule(faults.traffic)
+    world.importing.schedule()
     Erasing(world).schedule()
     end_s = world.loop.time() + world.plan.active_s
     while world.loop.time() < end_s and not world.failures:  # noqa: ASYNC110 - no event says that time is over
@@ -143,6 +145,7 @@ async def _check(world: World) -> None:
     sent_once.check(world)
     await reported.check(world)
     refused.check(world)
+    imported.check(world)
     await replayed.check(world)
     await erased.check(world)
     await context.check(world)

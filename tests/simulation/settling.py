@@ -42,6 +42,7 @@ def owed_by(world: World) -> Owed:
     yield from _answers(world)
     yield from _replays(world)
     yield from _reports(world)
+    yield from _imports(world)
     yield from _policy(world)
     yield from _archive(world)
     yield from _timers(world)
@@ -74,6 +75,11 @@ def _reports(world: World) -> Owed:
     """What the provider has yet to say is nobody's debt: only time passes until then."""
     if world.reporting.unsaid or world.reporting.unanswered:
         yield "refused", f"{world.reporting.unsaid} reports are unsaid, {world.reporting.unanswered} have no answer"
+
+
+def _imports(world: World) -> Owed:
+    if world.importing.unanswered:
+        yield "refused", f"{world.importing.unanswered} imports of a file are not through"
 
 
 def _policy(world: World) -> Owed:

@@ -15,6 +15,7 @@ from protocol.links import AnyLink, Updated
 from tests.simulation.agents import Agent, Asked
 from tests.simulation.disks import Disks
 from tests.simulation.folds import Folds
+from tests.simulation.importing import Importing
 from tests.simulation.pace import Pace
 from tests.simulation.plan import SOURCES, Plan
 from tests.simulation.provider import Provider
@@ -82,6 +83,7 @@ class World:
         self.owner = Owner(self)
         self.replaying = Replaying(self)
         self.reporting = Reporting(self)
+        self.importing = Importing(self)
         self.forgotten: dict[str, Forgotten] = {}
         """By customer: who was erased."""
 

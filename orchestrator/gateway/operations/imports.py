@@ -1,6 +1,7 @@
 """Importing over HTTP: contacts of the past, by an operator, each answered after its commit."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from litestar import post
@@ -9,6 +10,7 @@ from msgspec import Meta, Struct
 
 from orchestrator.gateway.http.access import needs
 from orchestrator.gateway.http.bodies import EventAnswer
+from orchestrator.gateway.peers import Intake
 from orchestrator.gateway.services import HttpRequest, Services, services_of
 from orchestrator.way_in.answers import in_time
 from protocol.errors import Code, Refusal
@@ -33,17 +35,21 @@ async def post_import(request: HttpRequest, data: JSONBody[ImportRequest]) -> li
     A result for each, in order: `committed`, `repeat` or `refused`; of a dry run `known` or `new`, as the customer is.
     """
     here = services_of(request)
-    if data.dry_run:
-        return await _look(here, data.events)
-    here.intake.check_writing("")
+    return await (_look(here, data.events) if data.dry_run else take_in(here.intake, data.events))
+
+
+async def take_in(intake: Intake, events: Sequence[InboundEvent]) -> list[EventAnswer]:
+    """Takes contacts of the past in, and answers each after its commit. Raises `Refusal` (`UNAVAILABLE`) where nothing
+    can be written."""
+    intake.check_writing("")
     # All are taken before the first is awaited: they are committed together, and each customer's in their order.
-    taken = [_take(here, event) for event in data.events]
-    return [await _result(event, outcome) for event, outcome in zip(data.events, taken, strict=True)]
+    taken = [_take(intake, event) for event in events]
+    return [await _result(event, outcome) for event, outcome in zip(events, taken, strict=True)]
 
 
-def _take(here: Services, event: InboundEvent) -> asyncio.Future[Answered | Refusal]:
+def _take(intake: Intake, event: InboundEvent) -> asyncio.Future[Answered | Refusal]:
     future: asyncio.Future[Answered | Refusal] = asyncio.get_running_loop().create_future()
-    here.intake.take(event, lambda outcome: None if future.done() else future.set_result(outcome), past=True)
+    intake.take(event, lambda outcome: None if future.done() else future.set_result(outcome), past=True)
     return future
 
 

@@ -9,6 +9,7 @@ from tests.simulation.mutants import (
     of_erasures,
     of_gateways,
     of_handoffs,
+    of_imports,
     of_many_gateways,
     of_merges,
     of_quarantine,
@@ -31,6 +32,7 @@ ALL = (
     of_handoffs,
     of_merges,
     of_quarantine,
+    of_imports,
     of_erasures,
 )
 """Imported, they have written their mutants down."""

@@ -21,7 +21,7 @@ PROMISES = {
     "bounded",
 }
 """The ten, as the checks name them."""
-MORE = {"sent_once", "one_version", "erased"}
+MORE = {"sent_once", "one_version", "erased", "imported"}
 """Checks that have a name of their own."""
 AGAIN = "`python -m tests.simulation.mutants --write` finds the seeds anew, and writes them there"
 

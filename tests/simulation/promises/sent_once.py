@@ -12,6 +12,7 @@ from protocol.events import (
     DeliveryUncertain,
     MessageQueued,
 )
+from tests.simulation.promises.imported import sent_then
 from tests.simulation.reporting import OPERATOR
 from tests.simulation.world import World
 
@@ -53,7 +54,9 @@ def _check_outcomes(world: World, left: dict[str, Counter[int]]) -> None:
         newest: dict[str, int] = {}
         vouched: dict[str, int] = {}
         sent: set[str] = set()
-        for event in world.ledger.told(stream):
+        told = world.ledger.told(stream)
+        before = sent_then(told)
+        for event in told:
             delivery = getattr(event, "delivery", "")
             attempt[delivery] = getattr(event, "attempt", attempt.get(delivery, 0))
             newest[delivery] = getattr(event, "attempt", newest.get(delivery, 0))
@@ -63,7 +66,7 @@ def _check_outcomes(world: World, left: dict[str, Counter[int]]) -> None:
                 attempt[delivery] = 0  # What is said of it from here on is of a next attempt, or of none.
             if isinstance(event, DeliverySent):
                 sent.add(delivery)
-                if not left[delivery] and not event.actor.startswith("agent:"):
+                if not left[delivery] and delivery not in before and not event.actor.startswith("agent:"):
                     world.broken("sent_once", f"{stream}: {delivery} is said to be sent, and never left")
             if isinstance(event, DeliveryDead) and _may_be_wrong(world, event, left[delivery]):
                 vouched[delivery] = newest[delivery]
