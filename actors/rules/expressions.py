@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from actors.rules.cel_library import cel
-from actors.rules.patterns import PROGRAM_MAX, program_of
+from actors.rules.patterns import PROGRAM_MAX, SEARCHED_MAX, program_of
 
 EXPRESSION_MAX = 2_000
 """Characters of one expression: more is a program, and nobody can check it at a glance."""
@@ -49,8 +49,12 @@ LOOPS_MAX = 4
 LOOPS_DEEP_MAX = 2
 """Of them within each other."""
 LISTED_MAX = 256
-"""Of a list or an object that a channel gives as much is gone through: as often as that, for each of as many, is a few
-hundredths of a second."""
+"""Of a list or an object that a channel gives as much is gone through once, when no more is asked than whether
+something is so: a thousandth of a second."""
+LISTED_DEEP_MAX = 64
+"""So much where that is done for each of as many, or with a pattern, which is read each time, or where `map` or
+`filter` make a list, which the library copies for each of its members: with 256 a cell stood still for seconds."""
+_SLOW = re.compile(r"\.\s*(?:map|filter|matches)\s*\(")
 
 _MACRO = r"\.\s*(?:all|exists|exists_one|map|filter)\s*\("
 _BOUND = re.compile(r"\.(?:all|exists|exists_one|map|filter)\(\s*([A-Za-z_]\w*)\s*,")
@@ -102,13 +106,14 @@ class Expression:
             )
         if wrong := _wrong_pattern(source):
             raise ExpressionError(wrong)
-        self._goes_through = loops > 0
+        self._listed = _listed(source, deep)
         self.source = source
 
     def value(self, variables: Mapping[str, Any]) -> Any:
         """What it comes to; None where it fails on this input: a missing key, a list that is too
         short, another kind of value."""
-        known = {name: _shortened(each) for name, each in variables.items()} if self._goes_through else dict(variables)
+        listed = self._listed
+        known = {name: _shortened(each, listed) for name, each in variables.items()} if listed else dict(variables)
         try:
             return self._program.execute(known)
         except (RuntimeError, TypeError, ValueError, ArithmeticError, LookupError):
@@ -133,6 +138,13 @@ def _loops_in(source: str) -> tuple[int, int]:
     return deepest, count
 
 
+def _listed(source: str, deep: int) -> int:
+    """How much of each list is gone through; 0: of none."""
+    if deep == 0:
+        return 0
+    return LISTED_DEEP_MAX if deep > 1 or _SLOW.search(source) else LISTED_MAX
+
+
 def _wrong_pattern(source: str) -> str:
     """What is wrong with the first pattern that `matches` is given and that is none: it would match nothing, and nobody
     would hear of it."""
@@ -147,18 +159,22 @@ def _wrong_pattern(source: str) -> str:
 
 def long_to_read(source: str) -> bool:
     """Whether the patterns that `matches` is given are so large that they hold up what they are asked of: an expression
-    reads them each time."""
+    reads them each time, and one that goes through lists for each of their members."""
     sizes = (program_of(cel.compile(literal).execute({})) for literal in _PATTERNS.findall(source))
-    return sum(sizes) > PROGRAM_MAX
+    deep, _ = _loops_in(source)
+    times: int = LISTED_DEEP_MAX**deep
+    return sum(sizes) * times > PROGRAM_MAX
 
 
-def _shortened(value: Any) -> Any:
-    """What a channel said, with no more of each list and object than is gone through."""
+def _shortened(value: Any, listed: int) -> Any:
+    """What a channel said, with no more of each list, object and text than is gone through."""
     match value:
         case dict():
-            return {key: _shortened(value[key]) for key in islice(value, LISTED_MAX)}
+            return {key: _shortened(value[key], listed) for key in islice(value, listed)}
         case list() | tuple():
-            return [_shortened(each) for each in value[:LISTED_MAX]]
+            return [_shortened(each, listed) for each in value[:listed]]
+        case str() | bytes():
+            return value[:SEARCHED_MAX]
         case _:
             return value
 

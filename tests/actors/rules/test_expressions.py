@@ -2,7 +2,15 @@
 
 import pytest
 
-from actors.rules.expressions import EXPRESSION_MAX, LISTED_MAX, Expression, ExpressionError
+from actors.rules.expressions import (
+    EXPRESSION_MAX,
+    LISTED_DEEP_MAX,
+    LISTED_MAX,
+    Expression,
+    ExpressionError,
+    long_to_read,
+)
+from actors.rules.patterns import SEARCHED_MAX
 
 NAMES = ("text", "channel", "properties")
 
@@ -69,5 +77,48 @@ def test_what_a_channel_gives_is_gone_through_as_far_as_that_takes_no_time(sourc
     rows = list(range(10 * LISTED_MAX))
     given = {"properties": {"rows": rows, **{f"k{n}": n for n in rows}}, "text": "", "channel": ""}
     assert Expression(source, NAMES).holds(given)
-    assert Expression("properties.rows.map(a, a)", NAMES).value(given) == rows[:LISTED_MAX]
+    assert Expression(f"properties.rows.exists(a, a == {LISTED_MAX - 1})", NAMES).holds(given)
+    assert not Expression(f"properties.rows.exists(a, a == {LISTED_MAX})", NAMES).holds(given)
+    assert Expression("properties.rows.map(a, a)", NAMES).value(given) == rows[:LISTED_DEEP_MAX]
     assert Expression("properties.rows[999]", NAMES).value(given) == 999
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "properties.rows.exists(a, properties.rows.exists(b, a == {n}))",
+        "properties.rows.exists(a, text.matches('z') || a == {n})",
+        "properties.rows.map(a, a) == [] || {n} in properties.rows.filter(a, a == {n})",
+    ],
+    ids=["deep", "matches", "filter"],
+)
+def test_what_takes_longer_for_each_goes_through_fewer(asked: str) -> None:
+    """With 256 of each these took from half a second to minutes: the library copies lists, and reads patterns anew."""
+    given = {"properties": {"rows": list(range(LISTED_MAX))}, "text": "", "channel": ""}
+    assert Expression(asked.format(n=LISTED_DEEP_MAX - 1), NAMES).holds(given)
+    assert not Expression(asked.format(n=LISTED_DEEP_MAX), NAMES).holds(given)
+
+
+def test_a_text_that_is_looked_at_again_and_again_is_short() -> None:
+    """A customer's quarter of a million characters, once for each of a list, held a cell for nine seconds."""
+    given = {"properties": {"rows": [1]}, "text": "a" * SEARCHED_MAX + "z", "channel": ""}
+    assert Expression("text.contains('z')", NAMES).holds(given)
+    assert not Expression("properties.rows.exists(a, text.contains('z'))", NAMES).holds(given)
+    assert Expression(f"properties.rows.exists(a, size(text) == {SEARCHED_MAX})", NAMES).holds(given)
+
+
+@pytest.mark.parametrize(
+    ("source", "long"),
+    [
+        (r"""text.matches(r"\bP[ -]?\d{8}\b")""", False),
+        (r"""properties.rows.exists(a, a.matches(r"\bP[ -]?\d{8}\b"))""", False),
+        (r"""properties.rows.exists(a, properties.rows.exists(b, b.matches("claim")))""", False),
+        (r"""properties.rows.exists(a, properties.rows.exists(b, b.matches(r"\d+")))""", True),
+        (r"""text.matches(r"\pL{20}")""", False),
+        (r"""properties.rows.exists(a, a.matches(r"\pL{20}"))""", True),
+    ],
+)
+def test_a_pattern_is_as_long_as_it_is_read_often(source: str, long: bool) -> None:
+    """An expression reads it each time, so that one in two lists has to be a word."""
+    Expression(source, NAMES)
+    assert long_to_read(source) is long
