@@ -210,7 +210,7 @@ async def test_of_a_customer_with_thousands_of_messages_few_are_asked_for_words(
     """Those that have the words are; and only those of the page are read whole."""
     archive = await _thousands()
     steps = _counted(archive)
-    entries = await archive.timeline(ANN, Wanted(q=q), limit=100, before=None)
+    entries = await archive.timeline(ANN, EntriesWanted(q=q), limit=100, before=None)
     assert entries is not None
     assert len(entries) == found
     assert all(entry["found"] for entry in entries)
@@ -221,7 +221,7 @@ async def test_a_few_messages_are_asked_for_words_that_many_have() -> None:
     """Bob has one, and thousands of Ann's have the word."""
     archive = await _thousands()
     steps = _counted(archive)
-    assert await archive.timeline(BOB, Wanted(q="meter"), limit=100, before=None) == []
+    assert await archive.timeline(BOB, EntriesWanted(q="meter"), limit=100, before=None) == []
     assert len(steps) < 5
 
 
