@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import re2
 from msgspec import Struct
 
-from actors.rules.expressions import Expression, ExpressionError, long_to_read
+from actors.rules.expressions import Expression, ExpressionError, long_to_read, shorter
 from actors.rules.names import Word, wrong_name
 from actors.rules.patterns import PROGRAMS_MAX, SHORTER, STEPS_TOGETHER_MAX, is_long, read_pattern, steps_of, words_of
 from protocol.inbound import CONTEXT_VALUE_MAX as VALUE_MAX
@@ -175,7 +175,10 @@ def _long_patterns(template: Template) -> Iterator[tuple[tuple[str, ...], str]]:
     together = 0
     for kind, number, place in places:
         if long_to_read(place.found_by):
-            yield (kind, number, "found_by"), f"its patterns could hold up all others for too long: {SHORTER}"
+            yield (
+                (kind, number, "found_by"),
+                f"its patterns could hold up all others for too long: {shorter(place.found_by)}",
+            )
         if not place.pattern:
             continue
         before, together = together, together + steps_of(place.pattern)

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from actors.rules.cel_library import cel
-from actors.rules.patterns import PROGRAM_MAX, SEARCHED_MAX, program_of
+from actors.rules.patterns import PROGRAM_MAX, SEARCHED_MAX, SHORTER, program_of
 
 EXPRESSION_MAX = 2_000
 """Characters of one expression: more is a program, and nobody can check it at a glance."""
@@ -155,6 +155,13 @@ def _wrong_pattern(source: str) -> str:
             why = str(exc).removesuffix(_ADVICE).splitlines()[-1].removeprefix("error: ").rstrip(".")
             return f"matches({literal}): this is no pattern: {why}"
     return ""
+
+
+def shorter(source: str) -> str:
+    """What to do with an expression that is `long_to_read`."""
+    if _loops_in(source)[0]:
+        return "each member of a list is asked by it anew: write a short one there, and in two lists a plain word"
+    return SHORTER
 
 
 def long_to_read(source: str) -> bool:

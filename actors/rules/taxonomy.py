@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from actors.rules.expressions import Expression, ExpressionError, long_to_read
+from actors.rules.expressions import Expression, ExpressionError, long_to_read, shorter
 from actors.rules.names import Word, wrong_name
-from actors.rules.patterns import SHORTER
 
 if TYPE_CHECKING:
     from actors.rules.policy import Policy
@@ -121,7 +120,7 @@ def _wrong(tagger: Tagger) -> Iterator[tuple[tuple[str, ...], str]]:
             yield ("rule",), str(exc)
         else:
             if long_to_read(tagger.rule):
-                yield ("rule",), f"its patterns could hold up all others for too long: {SHORTER}"
+                yield ("rule",), f"its patterns could hold up all others for too long: {shorter(tagger.rule)}"
             if answer is not None and not isinstance(answer, bool):
                 yield ("rule",), f"a rule asks something that is so or not, such as {_ASKED}"
 

@@ -9,6 +9,7 @@ from actors.rules.expressions import (
     Expression,
     ExpressionError,
     long_to_read,
+    shorter,
 )
 from actors.rules.patterns import SEARCHED_MAX
 
@@ -122,3 +123,4 @@ def test_a_pattern_is_as_long_as_it_is_read_often(source: str, long: bool) -> No
     """An expression reads it each time, so that one in two lists has to be a word."""
     Expression(source, NAMES)
     assert long_to_read(source) is long
+    assert ("list" in shorter(source)) is ("exists" in source)
