@@ -25,6 +25,9 @@ COMMANDS_MAX = 256
 """Commands of one agent without a result; one more is refused as `OVERLOADED`."""
 PRESENCES = ("online", "away", "offline")
 MINE = "mine"
+NAME_MAX = 512
+"""Characters of what is watched, and of a watch's `ref`: no id or queue has more. They are kept as long as it is
+watched, here and in the cells, `limits.watches_max` of them, and a frame would hold a million of each."""
 _INBOX = "inbox="
 """Begins the topic of an inbox in the outgoing queue; other topics are conversations."""
 
@@ -120,6 +123,12 @@ class AgentConnection(Connection):
     # Watches
 
     def _watch(self, watch: Watch) -> None:
+        if max(map(len, (watch.conversation, watch.customer, watch.inbox, watch.ref))) > NAME_MAX:
+            long = Refusal(
+                Code.OVER_LIMIT, f"watch: conversation, customer, inbox and ref have at most {NAME_MAX} characters"
+            )
+            self._watch_error(_named(watch)[:NAME_MAX], long)
+            return
         if sum(map(bool, (watch.conversation, watch.customer, watch.inbox))) != 1:
             self._watch_error(watch.ref, Refusal(Code.INVALID, "watch: give one of conversation, customer and inbox"))
             return

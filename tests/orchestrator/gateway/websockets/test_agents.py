@@ -339,6 +339,19 @@ async def test_a_watch_over_the_limit_is_named_where_it_has_no_ref(
         assert (error["code"], error["ref"]) == (Code.OVER_LIMIT, ref)
 
 
+@pytest.mark.parametrize(
+    "frame", [{"inbox": "queue:" + "x" * 512}, {"customer": "x" * 513}, {"inbox": "mine", "ref": "x" * 513}]
+)
+async def test_what_is_watched_has_a_short_name(running: Running, frame: dict[str, str]) -> None:
+    """It is kept, by the gateway and each cell: two hundred names of a megabyte were a gigabyte of memory."""
+    async with running.agent() as agent:
+        await agent.send({"op": "watch", **frame})
+        error = await agent.next("error")
+        assert (error["code"], len(error["ref"])) == (Code.OVER_LIMIT, 512)
+        await agent.send({"op": "watch", "inbox": "queue:" + "x" * 506, "ref": "x" * 512})
+        assert (await agent.next("inbox"))["inbox"] == "queue:" + "x" * 506
+
+
 async def test_what_is_no_inbox_is_told_what_is_one(running: Running) -> None:
     """All three kinds."""
     async with running.agent() as agent:
