@@ -38,7 +38,7 @@ def _of_vcon(vcon: Fields, place: str) -> Contact:
     try:
         if needed := vcon.get("critical") or vcon.get("must_support"):
             return f"{place}: it can only be read by who knows the extension {needed[0]!r}; this import knows none"
-        contact = _contact(_filled(vcon), place)
+        contact = _contact(_filled(vcon, place), place)
     except BadPast as bad:
         return str(bad)
     except (LookupError, TypeError, AttributeError, ValueError, OverflowError, msgspec.MsgspecError) as exc:
@@ -46,12 +46,14 @@ def _of_vcon(vcon: Fields, place: str) -> Contact:
     return contact, contact["messages"]
 
 
-def _filled(vcon: Fields) -> Fields:
-    """Without what is `null`."""
+def _filled(vcon: Fields, place: str) -> Fields:
+    """Without what is `null`. Raises `BadPast` for a list that is none, or has something else than objects in it."""
     there = {name: value for name, value in vcon.items() if value is not None}
     for name in ("parties", "dialog", "attachments"):
-        if name in there:
-            there[name] = [{key: value for key, value in each.items() if value is not None} for each in there[name]]
+        each_of = there.get(name, [])
+        if not isinstance(each_of, list) or not all(isinstance(each, dict) for each in each_of):
+            raise BadPast(f"{place}: `{name}` must be a list of objects")
+        there[name] = [{key: value for key, value in each.items() if value is not None} for each in each_of]
     return there
 
 
@@ -60,12 +62,12 @@ def _contact(vcon: Fields, place: str) -> Fields:
 
     When it was is what its dialogs say: a vCon is often made long after the conversation, and a call that was recorded
     has a time though it has no words here. Our own say when the conversation began."""
-    parties, every = vcon.get("parties", []), [*vcon.get("dialog", ())]
+    parties, every = vcon["parties"], vcon["dialog"]
     _check_parties(every, len(parties), place)
     dialog = [said for said in every if said.get("type") == "text"]
     _check_has_words(dialog, place)
     begun_ms, ended_ms = _span(every, place)
-    ours = _columns(next((a["body"] for a in vcon.get("attachments", ()) if _purpose(a) == PURPOSE), {}))
+    ours = _columns(next((a["body"] for a in vcon["attachments"] if _purpose(a) == PURPOSE), {}))
     addresses = [contact["identity"] for contact in ours.get("interactions", ())]
     customer = [index for index, party in enumerate(parties) if _identity(party) in addresses]
     if not addresses:

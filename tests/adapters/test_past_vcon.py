@@ -210,7 +210,10 @@ def test_what_may_only_be_read_by_who_knows_an_extension_is_not_read(key: str) -
         ('{"payload": ""}', "vCon 1: it has no `vcon`"),
         ('{"vcon": "0.4.0", "parties": []}', "vCon 1: it has no `parties`, so nobody is the customer"),
         ('{"vcon": "0.4.0", "parties": null}', "vCon 1: it has no `parties`, so nobody is the customer"),
-        ('{"vcon": "0.4.0", "parties": ["ann"]}', "vCon 1: it does not have the form"),
+        ('{"vcon": "0.4.0", "parties": ["ann"]}', "vCon 1: `parties` must be a list of objects"),
+        ('{"vcon": "0.4.0", "parties": "ann", "dialog": {}}', "vCon 1: `parties` must be a list of objects"),
+        ('{"vcon": "0.4.0", "parties": [{}], "dialog": {}}', "vCon 1: `dialog` must be a list of objects"),
+        ('{"vcon": "0.4.0", "parties": [{}], "dialog": [{"parties": {}}]}', "vCon 1: it does not have the form"),
         ('{"parties": [{"tel": "+1"}], "uuid": null}', "vCon 1: uuid is missing"),
         (
             '{"vcon": "0.4.0", "parties": [{}], "uuid": "u", "created_at": "2023-11-14T22:13:20Z"}',
