@@ -19,7 +19,7 @@ from orchestrator.way_in.answers import answer_of, in_time, outcome_of
 from orchestrator.way_in.attribution import Attribution
 from orchestrator.way_in.event_checks import check_form, check_time
 from orchestrator.way_in.lookups import LookUp
-from orchestrator.way_in.once_keys import digest_of, digest_of_bytes, once_key
+from orchestrator.way_in.once_keys import digest_of_bytes, once_key, payload_of
 from orchestrator.way_in.proposals import Done, TakenEvent
 from protocol.commands import (
     AnyCommand,
@@ -45,11 +45,17 @@ class AccountRule(Struct, frozen=True):
     trusted: bool
 
 
+WAITING_BYTES_MAX = 256 * 1024 * 1024
+"""Of events taken and not answered yet: a cell that cannot commit keeps about twice as much of them."""
+
+
 class IntakeLimits(Struct, kw_only=True, frozen=True):
     """Past these an event is refused."""
 
     waiting_max: int
     """Events taken and not answered yet (`OVERLOADED`)."""
+    waiting_bytes_max: int = WAITING_BYTES_MAX
+    """What they say, together (`OVERLOADED`)."""
     ahead_ms: int
     behind_ms: int
     """How far an event's time may lie after its arrival, and before (`TIME_IMPLAUSIBLE`)."""
@@ -79,6 +85,8 @@ class Intake:
         self._taken = 0
         self.waiting = 0
         """Events taken and not answered yet."""
+        self.waiting_bytes = 0
+        """Of what they say."""
         self.capture: Callable[[], CaptureRules] = CaptureRules
         """The capture rules in force: they say where an event that comes without identities has them in its content."""
         self.kinds: Callable[[], frozenset[str]] = frozenset
@@ -107,7 +115,10 @@ class Intake:
         self._taken += 1
         key = once_key(checked.account, checked.source, checked.id)
         # The digest leaves out the time: a source without a clock sends a repeat under the time of its new arrival.
-        taken = TakenEvent(self._taken, checked, key, digest_of(checked.data), raw, done, replay)
+        payload = payload_of(checked.data)
+        taken = TakenEvent(self._taken, checked, key, digest_of_bytes(payload), raw, done, replay)
+        taken.size_bytes = len(payload) + len(raw) + (len(payload_of(checked.raw)) if checked.raw else 0)
+        self.waiting_bytes += taken.size_bytes
         taken.trusted = self._accounts[checked.account].trusted
         if replay is not None:
             taken.said_by = replay.said_by
@@ -127,6 +138,7 @@ class Intake:
 
     def _answered(self, reply: Reply | Refusal, taken: TakenEvent) -> None:
         self.waiting -= 1
+        self.waiting_bytes -= taken.size_bytes
         if isinstance(reply, Answered) and reply.merge is not None:
             self._by_rule.due(reply.merge)
         taken.done(outcome_of(reply, taken.event.id))
@@ -226,7 +238,8 @@ class Intake:
         if isinstance(event.data, PastConversation) is not past:
             text = "contacts of the past are an operator's to import, and nothing else is: see throughline import"
             raise Refusal(Code.UNKNOWN_TYPE, text, ref=event.id, field="type")
-        if self.waiting >= self._limits.waiting_max or self._cells.full:
+        limits = self._limits
+        if self.waiting >= limits.waiting_max or self.waiting_bytes >= limits.waiting_bytes_max or self._cells.full:
             raise Refusal(Code.OVERLOADED, "too many events are waiting; send again after a moment", ref=event.id)
         rule = self._accounts.get(event.account)
         if rule is None:
@@ -234,7 +247,7 @@ class Intake:
             raise Refusal(Code.UNKNOWN_ACCOUNT, text, ref=event.id)
         check_form(event)
         arrived_ms = replay.received_ms if replay else self._now_ms()
-        check_time(event, arrived_ms, ahead_ms=self._limits.ahead_ms, behind_ms=self._limits.behind_ms)
+        check_time(event, arrived_ms, ahead_ms=limits.ahead_ms, behind_ms=limits.behind_ms)
         said = event.identities or self._found(event)
         identities = list(dict.fromkeys(map(self.spelled, said)))
         if not identities and not isinstance(event.data, DeliveryReport):

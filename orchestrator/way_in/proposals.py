@@ -33,6 +33,7 @@ class TakenEvent:
         "raw",
         "replay",
         "said_by",
+        "size_bytes",
         "sure",
         "trusted",
     )
@@ -51,6 +52,7 @@ class TakenEvent:
         self.event = event
         self.key = key
         self.digest = digest
+        self.size_bytes = 0
         self.raw = raw
         self.done = done
         self.replay = replay

@@ -95,7 +95,9 @@ def with_data(data: AnyData) -> InboundEvent:
 class Door:
     """An intake over asked cells and a table of identities."""
 
-    def __init__(self, known: dict[str, str] | None = None, *, waiting_max: int = 100) -> None:
+    def __init__(
+        self, known: dict[str, str] | None = None, *, waiting_max: int = 100, waiting_bytes_max: int = 10**6
+    ) -> None:
         self.cells = Asked()
         self.known = known or {}
         self.lookups: list[list[str]] = []
@@ -109,7 +111,9 @@ class Door:
             self.look_up,
             {"mail": AccountRule(trusted=False), "chat": AccountRule(trusted=True)},
             region="GB",
-            limits=IntakeLimits(waiting_max=waiting_max, ahead_ms=1000, behind_ms=10_000),
+            limits=IntakeLimits(
+                waiting_max=waiting_max, waiting_bytes_max=waiting_bytes_max, ahead_ms=1000, behind_ms=10_000
+            ),
             now_ms=lambda: NOW_MS,
             new_customer=lambda: f"cunew{next(ids)}",
         )
@@ -538,6 +542,22 @@ async def test_too_much_waiting_is_refused_as_retryable() -> None:
     door.cells.commit()
     await door.take(event("3"))
     assert len(door.sent) == 1
+
+
+@pytest.mark.parametrize("said", [{"data": MessageArrived(text="x" * 900)}, {"raw": {"form": "x" * 900}}])
+async def test_too_many_bytes_waiting_are_too_much(said: dict[str, Any]) -> None:
+    """Few events may be large: 2,500 of 250 KB were 2 GB in the gateway and a cell whose journal hung."""
+    door = Door(waiting_bytes_max=1000)
+    await door.take(*(replace(event(id), **said) for id in "123"))
+    (refusal,) = door.outcomes
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.ref) == (Code.OVERLOADED, "3")
+    door.cells.commit()
+    await door.take(event("3"))
+    door.cells.commit()
+    door.cells.commit()
+    assert [isinstance(each, Refusal) for each in door.outcomes] == [True, False, False, False]
+    assert door.intake.waiting_bytes == 0
 
 
 async def test_what_cannot_be_written_is_refused_as_retryable() -> None:
