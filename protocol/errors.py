@@ -82,7 +82,7 @@ TABLE: dict[Code, Row] = {
     Code.INVALID: Row("a field is missing or has a value outside its range; the message names it", 422),
     Code.UNKNOWN_TYPE: Row("the event's `type` or the command's `do` is not one the server knows", 422),
     Code.DIGEST_CONFLICT: Row(
-        "the same id came before with another payload: an event (account, source, id) is quarantined, a command refused",
+        "the same id came before with another payload; an event (account, source, id) lies in quarantine for it",
         409,
     ),
     Code.TIME_IMPLAUSIBLE: Row("the event's time is too far from the server's clock", 422),
