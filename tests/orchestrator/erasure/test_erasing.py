@@ -865,8 +865,8 @@ async def test_the_others_conversation_keeps_the_subject_that_the_other_gave_it(
         await front.intake.command(actor="agent:bo", id="m", command=MergeCustomers(other=ann_id), customer=bob_id)
         said = MessageArrived(text="quokka", subject=anns, in_reply_to=["<r1>"])
         assert (await front.intake.submit(arrival("a2", said, ANN))).stream == bob.stream
-        said = MessageArrived(text="and", subject=bobs_next, in_reply_to=["<r1>"])
-        assert (await front.intake.submit(arrival("b2", said, BOB))).stream == bob.stream
+        more = MessageArrived(text="and", subject=bobs_next, in_reply_to=["<r1>"])
+        assert (await front.intake.submit(arrival("b2", more, BOB))).stream == bob.stream
         unmerge = UnmergeCustomers(other=ann_id)
         last = await front.intake.command(actor="agent:bo", id="u", command=unmerge, customer=bob_id)
         await reached(front.archive, last.position)

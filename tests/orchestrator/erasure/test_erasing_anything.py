@@ -16,6 +16,7 @@ from typing import TypeVar
 import msgspec
 import pytest
 
+from actors.archive.archive import Archive
 from actors.cells.loading import reached
 from orchestrator.parts.front import Front
 from orchestrator.settings import PolicySettings, Settings
@@ -130,7 +131,7 @@ class History:
         storage = SqliteStorage(self._settings)
         journal, archive = storage.journal_reader(), storage.archive()
         await storage.open_readers()
-        await archive.open()
+        await Archive(journal, archive, gather_s=0).start()  # What a timer did as the server ended may be missing yet.
         shown = {identity: customer for identity, customer, *_ in await rows(archive, "identity")}
         owners = await journal.customers_of(IDENTITIES)
         await archive.close()
