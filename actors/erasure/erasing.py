@@ -75,6 +75,8 @@ OF_OTHERS = ("action", "quarantine", "channel_switch")
 
 Place = tuple[str, int]
 """An event's stream and seq."""
+Told = tuple[str, int, str]
+"""A link's identity, time and actor."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _from_json = msgspec.json.Decoder(AnyEvent).decode
@@ -143,27 +145,34 @@ def redacted(event: AnyEvent) -> AnyEvent:
     return known
 
 
-def redacted_own(event: AnyEvent, names: Collection[str], brought: Collection[str] = ()) -> AnyEvent:
+def redacted_own(
+    event: AnyEvent, names: Collection[str], brought: Collection[str] = (), told: Collection[Told] = ()
+) -> AnyEvent:
     """An event of who is forgotten. Of those who were merged with them it still says whose an address is, and that one
     they `brought` went: their own stream says that it came to them, and nobody else's that it is theirs no more."""
     match event:
         case CustomerGiven() | CustomerMerged() | CustomerReleased() | CustomerReturned():
-            return redacted_mention(event, names)
+            return redacted_mention(event, names, told)
         case IdentityUnlinked() if event.identity in brought:
             return msgspec.structs.replace(event, reason="")
         case _:
             return redacted(event)
 
 
-def redacted_mention(event: AnyEvent, names: Collection[str]) -> AnyEvent:
+def redacted_mention(event: AnyEvent, names: Collection[str], told: Collection[Told] = ()) -> AnyEvent:
     """Another's event without what is of the person. What a merge brought or took of others stays: their own affairs
-    are folded from it."""
+    are folded from it. So does the end of a link that is `told` to have been another's, of an address that became the
+    person's: else whoever had it meanwhile would seem to have it still."""
     match event:
         case CustomerMerged():
             identities = [each for each in event.identities if each not in names]
             return msgspec.structs.replace(event, identities=identities, reason="")
         case CustomerReleased() | CustomerReturned():
-            links = [link for link in event.links if link.identity not in names]
+            links = [
+                link
+                for link in event.links
+                if link.identity not in names or (link.identity, link.at_ms, link.actor) in told
+            ]
             kept: AnyEvent = msgspec.structs.replace(event, links=links)
             return msgspec.structs.replace(kept, reason="") if isinstance(kept, CustomerReleased) else kept
         case CustomerGiven():
@@ -180,9 +189,11 @@ def redacted_record(
     places: Collection[Place],
     names: Collection[str] = (),
     brought: Collection[str] = (),
+    told: Collection[Told] = (),
 ) -> Record:
     """The unit with its events of these streams redacted, and at these places what is of the person, whose identities
-    are `names`, and not those `brought` by others; the others as they are. Nor does it assign any of the names."""
+    are `names`, and not those `brought` by others, nor the links `told` of those; the others as they are. Nor does it
+    assign any of the names."""
     identities = [each for each in record.identities if each not in names]
     changed = len(identities) < len(record.identities)
     entries = []
@@ -191,7 +202,7 @@ def redacted_record(
         changed = changed or fitting
         if fitting:
             own = stream in streams
-            event = redacted_own(event, names, brought) if own else redacted_mention(event, names)
+            event = redacted_own(event, names, brought, told) if own else redacted_mention(event, names, told)
         entries.append(Entry(stream, seq, Raw(_encode(event))))
     if not changed:
         return record
@@ -204,22 +215,19 @@ def changes(
     mentions: Sequence[StoredEvent],
     names: Collection[str] = (),
     brought: Collection[str] = (),
+    told: Collection[Told] = (),
 ) -> Changes:
     """What the archive has of the customer from now on: all events, of which the bodies are new, and all rows, anew.
 
     `mentions` are events of others that name the customer: of their rows what changes."""
-    made = project(
-        [
-            _record(customer, position, [*group])
-            for position, group in groupby(_stored(own, lambda event: redacted_own(event, names, brought)), _position)
-        ]
-    )
+    stays = _stored(own, lambda event: redacted_own(event, names, brought, told))
+    made = project([_record(customer, position, [*group]) for position, group in groupby(stays, _position)])
     # Their own rows go anyway; what was unlinked of them may be another's by now.
     own_patches = [patch for patch in made.patches if patch.table != "identity"]
     made = msgspec.structs.replace(made, patches=own_patches)
     if not mentions:
         return made
-    stored = sorted(_stored(mentions, lambda event: redacted_mention(event, names)), key=_position)
+    stored = sorted(_stored(mentions, lambda event: redacted_mention(event, names, told)), key=_position)
     records = [(event.stream.startswith(ACCOUNT), _record(event.stream, event.position, [event])) for event in stored]
     of_others = [project([record]) for of_account, record in records if not of_account]
     # What was quarantined has one row, which all its facts make together.

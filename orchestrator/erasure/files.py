@@ -53,6 +53,8 @@ class Find(Struct, kw_only=True, frozen=True):
     """Others', that were theirs while those were merged into them."""
     on_their_way: list[str]
     """Messages to them that are to leave from others' conversations."""
+    told: set[tuple[str, int, str]]
+    """Identity, time and actor of links of others', of addresses that are theirs."""
 
     @property
     def inputs(self) -> list[str]:
@@ -129,6 +131,7 @@ class Files:
             names=names,
             brought=await self.known.brought_to(customer),
             on_their_way=await self.known.to_leave(queued),
+            told=await self.known.links_of_others(customer, mentions),
         )
 
     async def _traces(self, customer: str, streams: set[str], names: set[str]) -> JournalTraces:
@@ -184,7 +187,9 @@ class Files:
             traced = find.traces.places_in(record) if find.traces is not None else set()
             named = any(mark in record.body for mark in marks) or not find.names.isdisjoint(record.identities)
             if traced or named or record.customer in find.owners or record.position in at:
-                redacted = erasing.redacted_record(record, find.streams, places | traced, find.names, find.brought)
+                redacted = erasing.redacted_record(
+                    record, find.streams, places | traced, find.names, find.brought, find.told
+                )
                 if redacted is not record:
                     yield redacted
 

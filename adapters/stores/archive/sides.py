@@ -238,6 +238,10 @@ class ArchiveReads:
         """The identities that came to the customer with whoever was merged into it, and were never its own."""
         return await self._reader().run(connection.read, traces.brought_to, customer)
 
+    async def links_of_others(self, customer: str, mentions: Sequence[StoredEvent]) -> set[tuple[str, int, str]]:
+        """Identity, time and actor of links of others', of identities that are the customer's: those that stay told."""
+        return await self._reader().run(connection.read, traces.links_of_others, customer, mentions)
+
     async def searched(self) -> int:
         """The position up to which the full text is indexed."""
         return await self._reader().run(timeline.searched)

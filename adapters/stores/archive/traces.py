@@ -8,7 +8,7 @@ Each runs in a read transaction (`connection.read`), so that all it reads is of 
 import base64
 import re
 import sqlite3
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 
 from adapters.naming import Naming
 from protocol.archive import StoredEvent
@@ -122,6 +122,22 @@ def brought_to(db: sqlite3.Connection, customer: str) -> set[str]:
     return {identity for (identity,) in db.execute(_BROUGHT, (customer,))} - own
 
 
+def links_of_others(
+    db: sqlite3.Connection, customer: str, mentions: Sequence[StoredEvent]
+) -> set[tuple[str, int, str]]:
+    """Identity, time and actor of the links by which identities of the customer had been others', and are told to have
+    been: those that are not among what names the customer."""
+    gone = {(mention.stream, mention.seq) for mention in mentions}
+    told: set[tuple[str, int, str]] = set()
+    for name in names_of(db, customer):
+        for stream, seq, at_ms, actor in db.execute(_LINKED_ELSEWHERE, (name, customer)):
+            if (stream, seq) not in gone:
+                told.add((name, at_ms, actor))
+    return told
+
+
+_LINKED_ELSEWHERE = """
+    SELECT stream, seq, at_ms, actor FROM action WHERE kind = 'identity_linked' AND detail = ? AND stream <> ?"""
 _EVER_LINKED = """
     SELECT body ->> '$.identity' FROM event WHERE stream = :customer AND type = 'IdentityLinked'
     UNION SELECT link.value ->> '$.identity' FROM event, json_each(body, '$.links') AS link

@@ -1034,6 +1034,35 @@ async def test_what_was_anothers_before_it_was_theirs_does_not_come_back_to_that
     await check_against_rebuilt(settings)
 
 
+@pytest.mark.parametrize("nested", [False, True])
+async def test_nobody_keeps_an_address_of_who_had_been_one_with_the_person(tmp_path: Path, nested: bool) -> None:
+    """Bob was merged into Ann, and she into Carl, for a while; his address became hers later. Carl's actor, which folds
+    hers, has neither's."""
+    settings = settings_of(tmp_path)
+    async with server(settings) as (_, front):
+        carl, bob, ann = [
+            customer_of((await front.intake.submit(arrival(f"{n}", MessageArrived(text="hi"), identity))).stream)
+            for n, identity in enumerate(("mailto:carl@example.org", BOB, ANN))
+        ]
+        into, out = MergeCustomers(other=bob), UnmergeCustomers(other=bob)
+        through, back = MergeCustomers(other=ann), UnmergeCustomers(other=ann)
+        asked: list[tuple[str, AnyCommand]] = [(ann, into), (ann, out), (carl, through), (carl, back)]
+        if nested:
+            asked = [(ann, into), (carl, through), (carl, back), (ann, out)]
+        asked += [(bob, UnlinkIdentity(identity=BOB)), (ann, LinkIdentity(identity=BOB))]
+        for n, (customer, command) in enumerate(asked):
+            last = await front.intake.command(actor="agent:bo", id=f"c{n}", command=command, customer=customer)
+        await reached(front.archive, last.position)
+    await erased(settings, ann)
+    async with server(settings) as (_, front):
+        for customer, has in ((carl, ["mailto:carl@example.org"]), (bob, [])):
+            reply = await front.cells.call(customer, partial(ReadCustomer, customer=customer))
+            assert isinstance(reply, CustomerRead)
+            assert reply.view is not None
+            assert reply.view.identities == has
+    await check_against_rebuilt(settings)
+
+
 async def test_a_power_failure_in_the_midst_leaves_no_address_with_whom_they_were_one_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
