@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.commands import commanding, correcting, delivery, outcomes, replying
-from actors.decisions.decision import NOTHING, Decision, asked_before, keyed, of_one, repeat, rules_of, seen, version_of
+from actors.decisions.decision import NOTHING, Decision, asked_before, keyed, of_one, repeat, rules_of, version_of
 from actors.handoffs import handing_over, withdrawing
 from actors.identity import disputes, linking, merging, unmixing
 from actors.inbound import contact, replaying
@@ -138,7 +138,7 @@ def _asked(state: Journey, ask: Ask, policy: Policy, now_ms: int) -> Decision:
             aside = state.aside or Aside()
             replay = replaying.decide(ask.command, ask.actor, aside.replayed, aside.replaying, now_ms, aside.forms)
             if isinstance(replay, ReplayBegun) and (own := replaying.input_of(ask.command)) is not None:
-                replay = replaying.anothers(replay, own, seen(state, own.key))
+                replay = replaying.anothers(replay, own, asked_before(state, own.key))
             return Decision([(state.customer, replay)])
         case ApplyPolicy():
             return of_one(state.customer, applying.decide(state.customer, state.head, ask, now_ms))

@@ -86,7 +86,7 @@ def before(state: Journey, input: Input, key: int) -> tuple[str, Seen] | None:
 
 
 def asked_before(state: Journey, key: int) -> tuple[str, Seen] | None:
-    """What a command's key did before: here, at a member, or at whom this customer was one with as it was asked. None
+    """What a key did before: here, at a member, or at whom this customer was one with as that was asked, or came. None
     where it is new."""
     if (came := seen(state, key)) is not None:
         return came

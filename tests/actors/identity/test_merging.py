@@ -880,6 +880,23 @@ def test_replays_of_what_who_leaves_has_in_quarantine_leave_with_it() -> None:
     assert names(ann.command(end, conversation="")) == ["ReplayRefused"]
 
 
+def test_what_came_in_while_they_were_one_is_no_other_persons_afterwards() -> None:
+    """Its source sent it again, and it came in to the other's conversation, before they were taken apart: from
+    quarantine it is not replayed as somebody else's."""
+    player = Player()
+    player.message(channel="chat", identities=("chat:ben",))
+    _over(player)
+    _taken_in(player, _of_ann(player, "sms"))
+    said = player.message(channel="chat", identities=("chat:ben",))
+    [once] = [event.once for event in said if event.once is not None]
+    assert {customer_of(stream) for stream, event in player.decision.events if event.once} == {"anns"}
+    player.command(UnmergeCustomers(other="anns"), conversation="")
+    with pytest.raises(Refusal, match="as its source sent it again"):
+        player.command(
+            BeginReplay(quarantine=f"{CUSTOMER}.9", raw=b"{}", input=msgspec.msgpack.encode(once)), conversation=""
+        )
+
+
 def _left_memory(player: Player) -> str:
     """A conversation of both closes, and leaves memory by those of Ben's that close after it; returns its id."""
     player.message(channel="chat", identities=("chat:ben",), session="ben", context={"meter": "M1"})
