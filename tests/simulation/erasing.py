@@ -113,6 +113,7 @@ class Erasing:
         addresses = set(_ever_linked(ledger.told(person.customer))) - ledger.owners.keys()
         for offer in [each for each in world.book.offers if each.event.id.startswith("unfit")]:
             lies = offer.place in ledger.quarantined and offer.key not in ledger.by_once
+            lies = lies and person.emptied.isdisjoint(each.quarantine for each in ledger.quarantined[offer.place])
             if lies and offer.key not in person.unfit and not addresses.isdisjoint(offer.event.identities):
                 person.unfit.add(offer.key)
                 mended = msgspec.structs.replace(offer.event, time_ms=world.now_ms())
@@ -178,4 +179,6 @@ def _known(world: "World", customer: str) -> Forgotten:
     }
     others = [encoded for stream, encoded in ledger.encoded.items() if stream not in own]
     said_elsewhere = {text for text in words if any(text in each for events in others for each in events)}
-    return Forgotten(customer, ledger.position, words - said_elsewhere, list(ledger.records))
+    kept_at = ledger.kept_at.items()
+    emptied = {id for id, places in kept_at if any(ledger.is_redacted(*place) for place in places)}
+    return Forgotten(customer, ledger.position, words - said_elsewhere, list(ledger.records), emptied)

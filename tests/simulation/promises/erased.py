@@ -30,6 +30,8 @@ class Forgotten:
     words: set[bytes]
     """What nobody else's events had."""
     records: list[Record]
+    emptied: set[str]
+    """Quarantined inputs that an earlier act had emptied: it had found another person's address in them."""
     unfit: set[int] = field(default_factory=set)
     """The once-keys of what accounts kept of theirs, that comes again mended."""
 
