@@ -67,8 +67,8 @@ OURS = ("agent:", "queue:")
 """How a `to` begins that is one of us: an offer's; a message's is the customer's address."""
 NAMING = (Tags, InteractionTagged, InteractionMoved)
 """Whose `keys` are numbers of the customer's claims and contracts, and no words of the policy."""
-FORGOTTEN = frozenset({"value"})
-"""Fields that are forgotten whatever they hold; elsewhere a number or a truth is no one's name."""
+FORGOTTEN = frozenset({"value", "form"})
+"""Fields that are forgotten whatever they hold, as what is made of words; elsewhere a number or a truth is no name."""
 
 OF_OTHERS = ("action", "quarantine", "channel_switch")
 """Tables in which a fact makes a row of its own, also one of the person in another's stream."""

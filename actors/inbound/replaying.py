@@ -17,6 +17,7 @@ import msgspec
 
 from actors.decisions.once import Seen
 from protocol.commands import BeginReplay, Command, EndReplay, MarkReplayed
+from protocol.commands.quarantine import form_of
 from protocol.errors import Code, Refusal
 from protocol.events import AnyEvent, Once, QuarantineReplayed, ReplayBegun, ReplayRefused
 
@@ -47,7 +48,8 @@ def decide(
                 raise _not_now(f"another replay of {quarantine} is under way; look at it again in a moment")
             if len(begun) >= REPLAYING_MAX:
                 raise Refusal(Code.OVER_LIMIT, f"{REPLAYING_MAX} replays are under way; end one of them first")
-            return ReplayBegun(at_ms=now_ms, actor=actor, quarantine=quarantine, raw=raw)
+            form = form_of(raw) if raw else None
+            return ReplayBegun(at_ms=now_ms, actor=actor, quarantine=quarantine, raw=raw, form=form)
         case EndReplay(code=code, reason=reason, field=field, form=form):
             if quarantine not in begun:
                 raise _not_now(f"no replay of {quarantine} is under way")

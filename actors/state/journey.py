@@ -233,7 +233,8 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
         case ReplayBegun():
             aside = state.set_aside()
             aside.replaying = (*aside.replaying, event.quarantine)
-            aside.forms = {**aside.forms, event.quarantine: form_of(event.raw)}
+            form = form_of(event.raw) if event.form is None else event.form
+            aside.forms = {**aside.forms, event.quarantine: form}
             if event.input is not None:
                 state.once.add(event.input.key, elsewhere(event.input.digest, event.at_ms // 1000))
         case ReplayRefused() | InputErased():

@@ -37,6 +37,8 @@ class ReplayBegun(Event, kw_only=True, frozen=True, tag="ReplayBegun"):
     quarantine: str
     raw: bytes = b""
     """As it was edited: JSON in `InboundEvent`'s form. Empty: as it was kept."""
+    form: int | None = None
+    """What tells this form from others (`form_of`), also where retention has taken what it was edited to."""
     input: Once | None = None
     """The input's own once-key, where it is to come in as somebody else's: should its source send it again, that is a
     repeat here, too."""

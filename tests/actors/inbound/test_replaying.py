@@ -8,12 +8,13 @@ import pytest
 
 from actors.cells import snapshots
 from actors.inbound import replaying
+from actors.state import journey as journeys
 from protocol.commands import BeginReplay, EndReplay, MarkReplayed
 from protocol.commands.quarantine import form_of
 from protocol.errors import Code, Refusal
 from protocol.events import Once, QuarantineReplayed, ReplayBegun
 from protocol.links import Answered, Replay
-from tests.actors.player import Player, names
+from tests.actors.player import CUSTOMER, Player, names
 from tests.actors.world import world
 
 BEGIN, EDIT = BeginReplay(quarantine="q.1"), BeginReplay(quarantine="q.1", raw=b"{}")
@@ -106,6 +107,27 @@ def test_what_its_source_sent_again_meanwhile_is_not_anothers_any_more() -> None
     [begun] = player.command(BeginReplay(quarantine="q.1", raw=b"{}", input=packed(other)), conversation="")
     assert isinstance(begun, ReplayBegun)
     assert begun.input is None
+
+
+def test_its_form_outlives_what_it_was_edited_to() -> None:
+    """Retention takes the words; whoever is refused in that form ends it all the same, and nobody else does."""
+    player = Player()
+    [begun] = player.command(EDIT, conversation="")
+    assert isinstance(begun, ReplayBegun)
+    loaded = Player()
+    journeys.evolve(loaded.state, CUSTOMER, msgspec.structs.replace(begun, raw=b"", once=None), b"")
+    assert loaded.state.aside is not None
+    assert loaded.state.aside.forms == {"q.1": form_of(EDIT.raw)}
+    with pytest.raises(Refusal, match="another form"):
+        loaded.command(END_AS_KEPT, conversation="")
+    assert names(loaded.command(END_EDIT, conversation="")) == ["ReplayRefused"]
+
+
+def test_a_form_of_before_it_was_written_down_is_that_of_the_edit() -> None:
+    """An earlier build's fact says what the input was edited to alone."""
+    player = Player()
+    journeys.evolve(player.state, CUSTOMER, ReplayBegun(at_ms=1, quarantine="q.1", raw=EDIT.raw), b"")
+    assert names(player.command(END_EDIT, conversation="")) == ["ReplayRefused"]
 
 
 def test_only_so_many_are_under_way() -> None:
