@@ -58,6 +58,10 @@ class BoundedHttp(HttpToolsProtocol):
         """When it is next looked at whether the client reads."""
         self._next: tuple[RequestResponseCycle, Any] | None = None
         """A request whose turn it is once the answer before it was read."""
+        self._answering: RequestResponseCycle | None = None
+        """The last one whose turn came."""
+        self._before: RequestResponseCycle | None = None
+        """The last one that came whole."""
         self._lingers = False
         """Whether the last answer is given, and what still comes is not looked at."""
         self._owner = 0
@@ -127,6 +131,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Of one connection one answer is held at a time, and nothing is asked for before it was read."""
+        self._answering = cycle
         if self.flow.write_paused:
             self._next = (cycle, app)
         else:
@@ -163,6 +168,7 @@ class BoundedHttp(HttpToolsProtocol):
         """All of it came in time. The next request begins at nothing."""
         self._in_head = True
         self._bytes = 0
+        self._before = self.cycle
         self._cancel_deadline()
         super().on_message_complete()
 
@@ -224,10 +230,12 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _linger(self) -> None:
         self._lingers = True
-        # As at a connection's end: whoever works at the request waits no longer for its body, and answers nobody.
-        if cycle := getattr(self, "cycle", None):
-            cycle.disconnected = True
-            cycle.message_event.set()
+        # As at a connection's end: whoever works at a request waits no longer for its body, and answers nobody.
+        self.pipeline.clear()
+        if self._answering:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+        self._unset_keepalive_if_required()
         self.transport.resume_reading()
         self.transport.write_eof()
         self._await_reader()
@@ -246,11 +254,17 @@ class BoundedHttp(HttpToolsProtocol):
         self.config.broke(exc)
         self.transport.abort()
 
+    def _may_answer(self) -> bool:
+        """Whether an answer would be heard as that to the request that is being read: it has none yet, and those before
+        it have theirs."""
+        if self.cycle is self._before:  # Of this one the head is not read yet, or cannot be.
+            return not self._answering or self._answering.response_complete
+        return self.cycle is self._answering and not self.cycle.response_started
+
     def _answer(self, status: int, code: Code, message: str) -> None:
-        """Says why, unless another answer is on its way, and closes: whatever else comes is not looked at."""
+        """Says why, where it is heard, and closes: whatever else comes is not looked at."""
         self.config.refused(code)
-        # uvicorn's own annotation says that there always is a cycle; before the first request there is none.
-        if not getattr(self.cycle, "response_started", False) or self.cycle.response_complete:
+        if self._may_answer():
             body = error_json(Refusal(code, message))
             head = f"HTTP/1.1 {status} {_PHRASES[status]}\r\ncontent-type: application/json\r\nconnection: close\r\n"
             self.transport.write(head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body)

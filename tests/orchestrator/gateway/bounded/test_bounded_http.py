@@ -106,6 +106,48 @@ async def test_what_comes_after_too_much_is_read_for_a_while_and_not_for_ever(
     await until(lambda: not running.gateway.open_connections)
 
 
+async def test_too_much_behind_an_answer_is_not_answered_again(start: Start) -> None:
+    """Whoever reads the first would take a second one for that to whatever they ask next."""
+    running = await start(http=Http(port=0, body_bytes_max=1024))
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.gateway.port)
+    async with asyncio.timeout(DEADLINE_S):
+        writer.write(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 33554432\r\n\r\n")
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 401")
+        writer.write(b"x" * 65536)
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_what_is_refused_of_a_second_request_is_no_answer_to_the_first(start: Start) -> None:
+    """The first may be done; its answer is not heard any more, and that is no fault of ours to be logged."""
+    running = await start(http=Http(port=0, body_bytes_max=1024))
+    running.intake.held = True
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.gateway.port)
+    token = running.token["chat"].encode()
+    head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token
+    head += b"\r\nContent-Type: application/cloudevents+json\r\nContent-Length: "
+    said = json.dumps(
+        {
+            "specversion": "1.0",
+            "id": "m-1",
+            "source": "test",
+            "type": "throughline.message.received",
+            "identities": "user:1",
+            "data": {"text": "hello"},
+        }
+    ).encode()
+    with capture_logs() as logged:
+        async with asyncio.timeout(DEADLINE_S):
+            writer.write(head + b"%d\r\n\r\n" % len(said) + said + head + b"33554432\r\n\r\n")
+            await running.intake.took.wait()
+            writer.write(b"x" * 2**20)
+            assert await reader.read() == b""
+            running.intake.release()
+            await until(lambda: not running.gateway._listener.server_state.tasks)
+        writer.close()
+    assert logged == []
+
+
 async def test_a_head_that_does_not_come_is_not_waited_for(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow or silent client holds no connection for long."""
     monkeypatch.setattr(http, "HEAD_WITHIN_S", 0.02)
