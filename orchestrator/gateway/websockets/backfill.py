@@ -27,10 +27,14 @@ BYTES_MAX = 256 * 1024
 TRIES = 100
 PAUSE_S = 0.04
 """The archive may not have the events yet. Under full load it is about two seconds behind, so it is given four."""
+_NOBODY = ""
+"""Whose turn it is where all are gone; it costs no read."""
 
 _log = structlog.get_logger(__name__)
 
 Done = Callable[[list[Raw]], None]
+Askers = Callable[[], Collection[str]]
+"""Who waits for it by now: empty where all of them are gone."""
 
 _from_json = msgspec.json.Decoder(AnyEvent).decode
 _encode = msgspec.msgpack.Encoder().encode
@@ -41,7 +45,7 @@ class _Read(Struct):
 
     conversation: str
     after: int
-    askers: Collection[str]
+    askers: Askers
     done: Done
     tries: int = 0
 
@@ -57,13 +61,13 @@ class Backfill:
         self._turns = Turns[_Read]()
         self._is_reading = False
 
-    def read(self, conversation: str, after: int, askers: Collection[str], done: Done) -> None:
+    def read(self, conversation: str, after: int, askers: Askers, done: Done) -> None:
         """Reads the conversation's next events after the seq `after`, at most `EVENTS_MAX`, as their bytes, when it is
-        the turn of one of `askers`, of whom there is at least one."""
+        the turn of one of `askers`. Of one that nobody waits for any more there are none."""
         self._wait(_Read(conversation, after, askers, done))
 
     def _wait(self, read: _Read) -> None:
-        self._turns.add(read.askers, read)
+        self._turns.add(read.askers() or [_NOBODY], read)
         if not self._is_reading:
             self._is_reading = True
             self._tasks.begin(self._read_all())
@@ -71,7 +75,7 @@ class Backfill:
     async def _read_all(self) -> None:
         for_the_server()
         while (read := self._turns.take()) is not None:
-            events = await self._events(read)
+            events = await self._events(read) if read.askers() else []
             if events is None:
                 asyncio.get_running_loop().call_later(PAUSE_S, guarded, self._broke, self._wait, read)
             else:

@@ -34,10 +34,10 @@ class Older(Protocol):
     """Where the hub has events from that a cell no longer has at hand (see `backfill.py`)."""
 
     def read(
-        self, conversation: str, after: int, askers: Collection[str], done: Callable[[list[Raw]], None], /
+        self, conversation: str, after: int, askers: Callable[[], Collection[str]], done: Callable[[list[Raw]], None], /
     ) -> None:
         """Gives the next events after the seq `after` to `done`, once; none where there are none to be had. `askers`
-        say whose turn it may be."""
+        say whose turn it may be, and are empty once nobody waits for it."""
         ...
 
 
@@ -142,7 +142,7 @@ class Hub:
             self._older.read(
                 stream.conversation,
                 seq,
-                [watcher.asker],
+                lambda: [watcher.asker] if stream.joining.get(watcher) is question else [],
                 lambda events: self._backfilled(stream, watcher, question, seq, events, done),
             )
             return
@@ -164,7 +164,11 @@ class Hub:
         self, stream: Stream, watcher: Watcher, question: object, seq: int, events: list[Raw], done: Done
     ) -> None:
         """The archive gave the next events after `seq`: the cell is asked from there. It gave none: a snapshot."""
-        if stream.joining.get(watcher) is question and events:
+        if stream.joining.get(watcher) is not question:
+            self._end_if_unwatched(stream)
+            done(None)
+            return
+        if events:
             watcher.answer(
                 watcher.codec.encode(RawUpdate(conversation=stream.conversation, seq=seq + 1, events=events))
             )
@@ -205,7 +209,7 @@ class Hub:
             self._older.read(
                 stream.conversation,
                 stream.position,
-                stream.askers,
+                lambda: stream.askers,
                 lambda events: self._refilled(stream, reply, events),
             )
         else:

@@ -45,9 +45,9 @@ async def test_agents_take_turns() -> None:
     store = Held()
     backfill = Backfill(cast(Archive, store), _never)
     for n in range(300):
-        backfill.read(f"ann's {n}", 0, ["ann"], lambda events: None)
+        backfill.read(f"ann's {n}", 0, _ann, lambda events: None)
     given: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
-    backfill.read("ben's", 0, ["ben"], lambda events: given.set_result([*store.asked]))
+    backfill.read("ben's", 0, lambda: ["ben"], lambda events: given.set_result([*store.asked]))
     assert await given == ["ann's 0", "ben's"]
 
 
@@ -56,10 +56,38 @@ async def test_what_the_archive_does_not_have_yet_is_in_nobodys_way() -> None:
     store = Held()
     backfill = Backfill(cast(Archive, store), _never)
     late: asyncio.Future[list[Raw]] = asyncio.get_running_loop().create_future()
-    backfill.read("late", 0, ["ann"], late.set_result)
-    backfill.read("next", 0, ["ann"], lambda events: None)
+    backfill.read("late", 0, _ann, late.set_result)
+    backfill.read("next", 0, _ann, lambda events: None)
     assert len(await late) == 1
     assert store.asked == ["late", "next", "late"]
+
+
+async def test_whoever_is_gone_is_read_for_no_more() -> None:
+    """An agent that comes and goes has what it waited for in the line still: it costs no read, and no tries."""
+    store = Held()
+    backfill = Backfill(cast(Archive, store), _never)
+    waiting = ["ann"]
+    gone: list[list[Raw]] = []
+    all_gone = asyncio.Event()
+
+    def ended(events: list[Raw]) -> None:
+        gone.append(events)
+        if len(gone) == 21:
+            all_gone.set()
+
+    backfill.read("late", 0, lambda: waiting, ended)
+    backfill.read("next", 0, lambda: waiting, lambda events: waiting.clear())
+    for n in range(20):
+        backfill.read(f"never {n}", 0, lambda: waiting, ended)
+    backfill.read("ben's", 0, lambda: ["ben"], lambda events: None)
+    async with asyncio.timeout(5):
+        await all_gone.wait()
+    assert gone == [[]] * 21
+    assert store.asked == ["late", "ben's", "next"]
+
+
+def _ann() -> list[str]:
+    return ["ann"]
 
 
 def _never(bug: Exception) -> None:
@@ -72,7 +100,7 @@ async def test_a_read_that_fails_gives_nothing(capsys: pytest.CaptureFixture[str
     given: asyncio.Future[list[Raw]] = asyncio.get_running_loop().create_future()
     store = Store(OSError("a customer's words"))
     ASKER.set("whoever's turn it is")
-    Backfill(cast(Archive, store), bugs.append).read("cu1-1", 0, ["ann"], given.set_result)
+    Backfill(cast(Archive, store), bugs.append).read("cu1-1", 0, _ann, given.set_result)
     assert await given == []
     assert bugs == []
     assert store.asker == THE_SERVER
@@ -89,6 +117,6 @@ async def test_a_bug_in_who_waits_for_a_read_breaks_the_gateway() -> None:
     def done(events: list[Raw]) -> None:
         raise bug
 
-    Backfill(cast(Archive, Store(OSError())), heard.set_result).read("cu1-1", 0, ["ann"], done)
+    Backfill(cast(Archive, Store(OSError())), heard.set_result).read("cu1-1", 0, _ann, done)
     async with asyncio.timeout(5):
         assert await heard is bug

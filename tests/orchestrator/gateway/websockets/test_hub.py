@@ -121,18 +121,18 @@ class SlowArchive:
 
     def __init__(self, cells: FakeCells) -> None:
         self.cells = cells
-        self.reads: deque[tuple[int, Done]] = deque()
+        self.reads: deque[tuple[int, Callable[[], Collection[str]], Done]] = deque()
         self.behind = 0
         self.askers: list[set[str]] = []
 
-    def read(self, conversation: str, after: int, askers: Collection[str], done: Done) -> None:
-        self.reads.append((after, done))
-        self.askers.append({*askers})
+    def read(self, conversation: str, after: int, askers: Callable[[], Collection[str]], done: Done) -> None:
+        self.reads.append((after, askers, done))
+        self.askers.append({*askers()})
 
     def answer(self) -> None:
-        """The oldest read is done."""
-        after, done = self.reads.popleft()
-        events = self.cells.conversations[ONE]
+        """The oldest read is done; of one that nobody waits for nothing is read."""
+        after, askers, done = self.reads.popleft()
+        events = self.cells.conversations[ONE] if askers() else []
         done(events[after : max(after, len(events) - self.behind)][:3])
 
 
@@ -343,6 +343,21 @@ def test_what_is_read_for_somebody_takes_their_turn() -> None:
     desk.archive.askers.clear()
     desk.hub.heads_are(HeadsAre({ONE: 19}))
     assert desk.archive.askers == [{"ann", "ben"}]
+
+
+def test_nothing_more_is_asked_for_who_left_while_the_archive_was_read() -> None:
+    """Neither of the archive, which has them in its line still, nor of the cell, by which it would be watched again."""
+    desk = Desk()
+    desk.cells.write(ONE, *(note(n) for n in range(1, 11)))
+    desk.cells.recent_from[ONE] = 9
+    agent = desk.watch(ONE, 2)
+    desk.hub.unwatch(agent, ONE)
+    asked = len(desk.cells.watches)
+    [(_, askers, done)] = desk.archive.reads
+    assert askers() == []
+    done([])
+    assert (len(desk.cells.watches), desk.cells.subscribed) == (asked, set())
+    assert (desk.ended, agent.frames, len(desk.hub)) == ([None], [], 0)
 
 
 class Agent:
