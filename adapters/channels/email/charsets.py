@@ -64,20 +64,20 @@ def decode(raw: bytes, charset: str) -> str:
         except (UnicodeError, ValueError):
             continue
     # A named charset was nearly right; with none at all, Windows-1252 is what old programs write.
-    codec = codec or "windows-1252"
-    return clean("".join(piece.decode(codec, "replace") for piece in _pieces(raw, codec)))
+    return clean(_replaced(raw, codec or "windows-1252"))
 
 
-def _pieces(raw: bytes, codec: str) -> Iterator[bytes]:
-    """To the end of a line each, where there is one: all charsets are there as at the beginning, but for wide ones."""
+def _replaced(raw: bytes, codec: str) -> str:
+    """In pieces, but for wide ones, of which a MiB takes 0.1 s at most. What was designated at the beginning, as
+    RFC 1557 has it, is so in all of them."""
     if codec.startswith(WIDE):
-        yield raw
-        return
-    at = 0
-    while at < len(raw):
-        end = raw.rfind(b"\n", at, at + PIECE_BYTES) + 1 or at + PIECE_BYTES
-        yield raw[at:end]
-        at = end
+        return raw.decode(codec, "replace")
+    decoder = codecs.getincrementaldecoder(codec)("replace")
+    return "".join(map(decoder.decode, _pieces(raw))) + decoder.decode(b"", final=True)
+
+
+def _pieces(raw: bytes) -> Iterator[bytes]:
+    return (raw[at : at + PIECE_BYTES] for at in range(0, len(raw), PIECE_BYTES))
 
 
 def clean(text: str) -> str:
