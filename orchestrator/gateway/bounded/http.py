@@ -231,6 +231,7 @@ class BoundedHttp(HttpToolsProtocol):
     def _linger(self) -> None:
         self._lingers = True
         # As at a connection's end: whoever works at a request waits no longer for its body, and answers nobody.
+        self._next = None
         self.pipeline.clear()
         if self._answering:
             self._answering.disconnected = True

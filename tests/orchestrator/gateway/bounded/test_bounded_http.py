@@ -303,6 +303,22 @@ async def test_time_is_asked_of_what_is_awaited_and_of_nothing_else() -> None:
     await asyncio.wait((answering,))
 
 
+async def test_what_was_refused_before_its_turn_has_none() -> None:
+    """It waited until the answer before it was read, and was too large meanwhile: nobody hears what is done for it."""
+    client, clock, transport = connection(Mock())
+    transport.get_write_buffer_size.return_value = http.READ_BYTES_MIN
+    client.connection_made(transport)
+    client.pause_writing()
+    client.data_received(b"POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n")
+    client.data_received(b"x" * 1_000_000)
+    [(said,)] = [call.args for call in transport.write.call_args_list]
+    assert said.startswith(b"HTTP/1.1 413")
+    client.resume_writing()
+    assert not client.tasks
+    client.connection_lost(None)
+    assert clock.due == []
+
+
 async def test_what_is_closed_waits_for_its_reader_as_long_as_that_reads() -> None:
     """A plain close would wait without end: here for what is read of it, piece by piece."""
     client, clock, transport = connection(Mock())
