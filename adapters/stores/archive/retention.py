@@ -59,10 +59,13 @@ def redrop(db: sqlite3.Connection) -> int:
 
 
 def drop_again(db: sqlite3.Connection, customer: str) -> None:
-    """Takes what was dropped of a customer's conversations out of rows that were made anew, from the facts that are
-    left; in the caller's transaction."""
+    """Takes what was dropped of a customer out of rows that were made anew, from the facts that are left; in the
+    caller's transaction."""
     if found := db.execute(_DROPPED_OF, (customer,)).fetchall():
         emptying.empty(db, found, _before(db, "once_keys"))
+    before = {kind: _before(db, kind) for kind in ("sent_deliveries", "identity_reviews")}
+    for sql in _DROP_ROWS_OF:
+        db.execute(sql, {"customer": customer, **before})
 
 
 def late(db: sqlite3.Connection, streams: Collection[str]) -> None:
@@ -233,6 +236,17 @@ _DROPPED_CONVERSATIONS = """
 _DROPPED_OF = """
     SELECT dropped.id, dropped.position FROM dropped JOIN conversation ON conversation.conversation = dropped.id
     WHERE dropped.kind = 'conversation' AND conversation.customer = ?"""
+_DROP_ROWS_OF = (
+    """DELETE FROM quarantine WHERE stream = :customer
+    AND EXISTS (SELECT 1 FROM dropped WHERE kind = 'quarantine' AND id = quarantine.quarantine)""",
+    """DELETE FROM outbox WHERE delivery IN (
+        SELECT delivery FROM conversation AS c JOIN outbox
+        ON delivery > c.conversation || '.' AND delivery < c.conversation || '/'
+        WHERE c.customer = :customer AND (sent_at_ms < :sent_deliveries OR EXISTS (
+            SELECT 1 FROM dropped WHERE kind = 'delivery' AND id = outbox.delivery)))""",
+    """DELETE FROM identity_review
+    WHERE customer = :customer AND coalesce(closed_at_ms, found_at_ms) < :identity_reviews""",
+)
 _DROPPED_QUARANTINE = """
     SELECT quarantine, stream, seq FROM dropped JOIN quarantine ON quarantine = dropped.id
     WHERE dropped.kind = 'quarantine' LIMIT ?"""
