@@ -56,7 +56,8 @@ def unlinked_rows(at: Place, event: ev.IdentityUnlinked) -> Iterable[Patch]:
 
 def conflict_rows(at: Place, event: ev.IdentityConflictFound) -> Iterable[Patch]:
     """`identity_review`, `action`: a conflict for a person to look at."""
-    yield _review_row(at, event)
+    if event.identity:  # Else it is forgotten.
+        yield _review_row(at, event)
     whose = f"belongs to {event.other}" if event.other else "is nobody's"
     yield action_row(at, event, "identity_conflict", f"{event.identity} {whose}")
 
@@ -64,5 +65,6 @@ def conflict_rows(at: Place, event: ev.IdentityConflictFound) -> Iterable[Patch]
 def review_closed_rows(at: Place, event: ev.IdentityReviewClosed) -> Iterable[Patch]:
     """`identity_review`, `action`: somebody looked."""
     review = {"closed_by": event.actor, "closed_at_ms": event.at_ms, "reason": event.reason}
-    yield at.change("identity_review", at.customer, event.identity, event.other, **review)
+    if event.identity:
+        yield at.change("identity_review", at.customer, event.identity, event.other, **review)
     yield action_row(at, event, "identity_review_closed", event.identity)

@@ -58,7 +58,7 @@ _EVENT_OF = "FROM event WHERE stream = :stream AND seq = :seq"
 _OF_CONTACT = f"conversation = :stream AND interaction = (SELECT body ->> '$.interaction' {_EVENT_OF})"
 _OF_MOVED = f"conversation = :stream AND interaction = (SELECT body ->> '$.interaction.number' {_EVENT_OF})"
 _REVIEW_OVER = f"""
-    UPDATE OR REPLACE identity_review SET identity = '', reason = ''
+    DELETE FROM identity_review
     WHERE (identity, other) = (SELECT body ->> '$.identity', coalesce(body ->> '$.other', '') {_EVENT_OF})"""
 _NAMES_ELSEWHERE = {
     "IdentityConflictFound": (_REVIEW_OVER,),
