@@ -10,7 +10,7 @@ from orchestrator.parts.front import Front
 from protocol.commands import CloseIdentityReview, Reply
 from protocol.ids import customer_of
 from protocol.inbound import MessageArrived
-from protocol.links import Outcome
+from protocol.links import Answered, Outcome
 from tests.orchestrator.erasure.test_erasing import (
     ANN,
     ANNS_APP,
@@ -34,6 +34,7 @@ async def answered(front: Front, conversation: str, status: str) -> None:
     [delivery] = [row["delivery"] for row in await front.archive.outbox(["attempting"], 10)]
     outcome = partial(Outcome, customer=customer_of(conversation), conversation=conversation, delivery=delivery)
     settled = await front.cells.call(customer_of(conversation), partial(outcome, attempt=1, status=status))
+    assert isinstance(settled, Answered)
     await reached(front.archive, settled.position)
 
 
