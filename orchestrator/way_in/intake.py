@@ -46,14 +46,15 @@ class AccountRule(Struct, frozen=True):
 
 
 WAITING_BYTES_MAX = 256 * 1024 * 1024
-"""Of events taken and not answered yet: a cell that cannot commit keeps about twice as much of them."""
+"""Of events taken, or on their way into quarantine, and not answered yet: a cell that cannot commit keeps about twice
+as much of them."""
 
 
 class IntakeLimits(Struct, kw_only=True, frozen=True):
     """Past these an event is refused."""
 
     waiting_max: int
-    """Events taken and not answered yet (`OVERLOADED`)."""
+    """Events taken, or on their way into quarantine, and not answered yet (`OVERLOADED`)."""
     waiting_bytes_max: int = WAITING_BYTES_MAX
     """What they say, together (`OVERLOADED`)."""
     ahead_ms: int
@@ -84,7 +85,7 @@ class Intake:
         self._now_ms = now_ms
         self._taken = 0
         self.waiting = 0
-        """Events taken and not answered yet."""
+        """Events taken, or on their way into quarantine, and not answered yet."""
         self.waiting_bytes = 0
         """Of what they say."""
         self.capture: Callable[[], CaptureRules] = CaptureRules
@@ -157,8 +158,9 @@ class Intake:
         self, *, account: str, source: str, id: str, refusal: Refusal, raw: bytes, event: InboundEvent | None = None
     ) -> Answered:
         """Keeps an input that was refused, in the stream of its account, and returns when that is committed. `event` is
-        the input, where it could be decoded. Each payload under one id is kept once."""
+        the input, where it could be decoded. Each payload under one id is kept once. Raises `Refusal`."""
         self.check_writing(id)
+        self._check_room(id)
         customer = f"account:{account}"
         key, digest = once_key(account, source, id), digest_of_bytes(raw)
 
@@ -178,7 +180,24 @@ class Intake:
                 event=event,
             )
 
-        return answer_of(await self._cells.call(customer, make), id)
+        # The event says about the same once more.
+        size_bytes = len(raw) if event is None else 2 * len(raw)
+        self.waiting += 1
+        self.waiting_bytes += size_bytes
+        future: asyncio.Future[Answered | Refusal] = asyncio.get_running_loop().create_future()
+
+        def done(reply: Reply) -> None:
+            # Also of one that nobody waits for any more: until now it was held.
+            self.waiting -= 1
+            self.waiting_bytes -= size_bytes
+            if not future.done():
+                future.set_result(outcome_of(reply, id))
+
+        self._cells.ask(customer, make, done)
+        outcome = await in_time(future, id)
+        if isinstance(outcome, Refusal):
+            raise outcome
+        return outcome
 
     async def command(
         self,
@@ -238,16 +257,14 @@ class Intake:
         if isinstance(event.data, PastConversation) is not past:
             text = "contacts of the past are an operator's to import, and nothing else is: see throughline import"
             raise Refusal(Code.UNKNOWN_TYPE, text, ref=event.id, field="type")
-        limits = self._limits
-        if self.waiting >= limits.waiting_max or self.waiting_bytes >= limits.waiting_bytes_max or self._cells.full:
-            raise Refusal(Code.OVERLOADED, "too many events are waiting; send again after a moment", ref=event.id)
+        self._check_room(event.id)
         rule = self._accounts.get(event.account)
         if rule is None:
             text = f"no account {shown(event.account)!r} is configured: throughline status lists those that are"
             raise Refusal(Code.UNKNOWN_ACCOUNT, text, ref=event.id)
         check_form(event)
         arrived_ms = replay.received_ms if replay else self._now_ms()
-        check_time(event, arrived_ms, ahead_ms=limits.ahead_ms, behind_ms=limits.behind_ms)
+        check_time(event, arrived_ms, ahead_ms=self._limits.ahead_ms, behind_ms=self._limits.behind_ms)
         said = event.identities or self._found(event)
         identities = list(dict.fromkeys(map(self.spelled, said)))
         if not identities and not isinstance(event.data, DeliveryReport):
@@ -257,6 +274,11 @@ class Intake:
             del identities[1:]
         identities += self.alike_to(identities)
         return event if identities == event.identities else msgspec.structs.replace(event, identities=identities)
+
+    def _check_room(self, id: str) -> None:
+        limits = self._limits
+        if self.waiting >= limits.waiting_max or self.waiting_bytes >= limits.waiting_bytes_max or self._cells.full:
+            raise Refusal(Code.OVERLOADED, "too many events are waiting; send again after a moment", ref=id)
 
     def spelled(self, identity: str) -> str:
         """An identity in its one spelling. Raises `Refusal`."""

@@ -27,7 +27,7 @@ from protocol.inbound import (
     PastConversation,
     PastMessage,
 )
-from protocol.links import Answered, AnyToCell, Input, Moved, Refused, Replay, Unlinked
+from protocol.links import Answered, AnyToCell, Input, Moved, Quarantine, Refused, Replay, Unlinked
 
 NOW_MS = 1_000_000_000
 ANN, TEL = "mailto:ann@example.org", "tel:+447700900123"
@@ -39,6 +39,7 @@ class Asked:
     def __init__(self) -> None:
         self.full = False
         self.open: list[tuple[Input, Callable[[Reply], None]]] = []
+        self.kept: list[tuple[Quarantine, Callable[[Reply], None]]] = []
         self.refs = itertools.count(1)
 
     def new_ref(self) -> int:
@@ -49,6 +50,11 @@ class Asked:
         assert question.ref == ref
         assert question.customer == customer
         self.open.append((question, done))
+
+    def ask(self, customer: str, make: Callable[[int], AnyToCell], done: Callable[[Reply], None]) -> None:
+        question = make(self.new_ref())
+        assert isinstance(question, Quarantine)
+        self.kept.append((question, done))
 
     def follow_turned_away(self, overtaking: object) -> None:
         """Nothing is asked again here."""
@@ -558,6 +564,34 @@ async def test_too_many_bytes_waiting_are_too_much(said: dict[str, Any]) -> None
     door.cells.commit()
     assert [isinstance(each, Refusal) for each in door.outcomes] == [True, False, False, False]
     assert door.intake.waiting_bytes == 0
+
+
+async def test_what_is_on_its_way_into_quarantine_waits_too() -> None:
+    """As many, and as large, are sent by whoever sends what is refused; and a cell keeps them as long."""
+    door = Door(waiting_bytes_max=1000)
+
+    def kept(id: str) -> asyncio.Task[Answered]:
+        said = door.intake.quarantine(
+            account="chat", source="s", id=id, refusal=Refusal(Code.INVALID, "no"), raw=b"x" * 600, event=event(id)
+        )
+        return asyncio.ensure_future(said)
+
+    first = kept("1")
+    await door.take()
+    await door.take(event("2"))
+    with pytest.raises(Refusal) as caught:
+        await kept("3")
+    refusal = door.outcomes.pop()
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, caught.value.code) == (Code.OVERLOADED, Code.OVERLOADED)
+    first.cancel()
+    await asyncio.wait((first,))
+    assert door.intake.waiting_bytes == 1200, "whoever waited for it may be gone; the cell has it still"
+    [(question, done)] = door.cells.kept
+    done(Answered(question.ref, "quarantined", "account:chat", 1, 1))
+    assert (door.intake.waiting, door.intake.waiting_bytes) == (0, 0)
+    await door.take(event("2"))
+    assert len(door.cells.open) == 1
 
 
 async def test_what_cannot_be_written_is_refused_as_retryable() -> None:
