@@ -72,16 +72,9 @@ class AgentConnection(Connection):
         self._name = token.name
         self.welcome(token, watches=self.terms.watches)
         for position in hello.positions:
-            self._watch(
-                Watch(
-                    conversation=position.conversation,
-                    seq=position.seq,
-                    generation=hello.generation,
-                    ref=f"conversation={position.conversation}",
-                )
-            )
+            self._watch(Watch(conversation=position.conversation, seq=position.seq, generation=hello.generation))
         for inbox in hello.inboxes:
-            self._watch(Watch(inbox=inbox, ref=f"inbox={inbox}"))
+            self._watch(Watch(inbox=inbox))
 
     def frame(self, frame: Any) -> None:
         """Does what the agent asks."""

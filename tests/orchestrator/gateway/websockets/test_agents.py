@@ -352,6 +352,13 @@ async def test_what_is_watched_has_a_short_name(running: Running, frame: dict[st
         assert (await agent.next("inbox"))["inbox"] == "queue:" + "x" * 506
 
 
+async def test_what_may_be_watched_may_be_resumed(running: Running) -> None:
+    """Also where its name is as long as one may be."""
+    inbox = "queue:" + "x" * 506
+    async with running.agent(inboxes=[inbox]) as agent:
+        assert (await agent.next("inbox"))["inbox"] == inbox
+
+
 async def test_what_is_no_inbox_is_told_what_is_one(running: Running) -> None:
     """All three kinds."""
     async with running.agent() as agent:
