@@ -68,8 +68,9 @@ class Ledger:
         self._order: dict[int, int] = {}
         self._events = 0
         self.owners: dict[str, str] = {}
-        self._claimed: set[str] = set()
         """By identity: the customer it is assigned to."""
+        self._claimed: set[str] = set()
+        """By which inputs from quarantine came in."""
         self.owned: set[tuple[str, str]] = set()
         """Identities and all customers that they were ever assigned to."""
         self.once_owned: set[tuple[str, str]] = set()
