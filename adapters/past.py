@@ -151,6 +151,8 @@ def _of_line(line: str, place: str) -> Contact:
 
 def json_fault_in(text: str, exc: Exception) -> str:
     """Why `text` could not be decoded, in words, without repeating any of it."""
+    if isinstance(exc, RecursionError):
+        return "lists or objects stand too deep in each other"
     return json_fault(text.encode(), exc) if isinstance(exc, msgspec.DecodeError) else str(exc)
 
 

@@ -118,7 +118,7 @@ def test_a_fault_in_csv_names_its_line(text: str, said: str) -> None:
     [
         ("nonsense", "line 1: it is no JSON object"),
         ("[]", "line 1: it is no JSON object"),
-        ('{"id": ' + "[" * 100_000, "line 1: it is no JSON object"),
+        ('{"id": ' + "[" * 100_000, "line 1: it is no JSON object: lists or objects stand too deep in each other"),
         ('{"id": 1, "identity": "user:1", "at": 1, "messages": 2}', "line 1: messages must be a list"),
         ('{"id": 1, "identity": "user:1", "at": {}}', "line 1: at is '{}'; write"),
         ('{"id": 1, "identity": "user:1", "at": 9007199254740992}', "line 1: at is '9007199254740992'; write"),
