@@ -24,9 +24,12 @@ EVENTS_MAX = 1000
 """A longer absence is answered by a snapshot; what lies between is read over HTTP by whoever needs it."""
 BYTES_MAX = 256 * 1024
 """Bytes of one read, which becomes one frame; what is left is read next."""
-TRIES = 100
+WITHIN_S = 4.0
+"""The archive may not have the events yet. Under full load it is about two seconds behind, so it is given four from its
+first answer on. What retention took it will never have, so this is a time and no number of tries: in a long line each
+takes its turn."""
 PAUSE_S = 0.04
-"""The archive may not have the events yet. Under full load it is about two seconds behind, so it is given four."""
+"""Before it is asked once more."""
 _NOBODY = ""
 """Whose turn it is where all are gone; it costs no read."""
 
@@ -47,7 +50,8 @@ class _Read(Struct):
     after: int
     askers: Askers
     done: Done
-    tries: int = 0
+    until_s: float | None = None
+    """When it is not tried any more; None before the first try."""
 
 
 class Backfill:
@@ -84,11 +88,13 @@ class Backfill:
 
     async def _events(self, read: _Read) -> list[Raw] | None:
         """What there is for it; None where it has to try again."""
-        read.tries += 1
         try:
             stored = await self._archive.events_of_stream(read.conversation, read.after, EVENTS_MAX)
             if not stored:
-                return None if read.tries < TRIES else []
+                now_s = asyncio.get_running_loop().time()
+                if read.until_s is None:
+                    read.until_s = now_s + WITHIN_S
+                return None if now_s < read.until_s else []
             # Retention may have taken the middle out: only what follows without a gap is a suffix.
             unbroken = [event for n, event in enumerate(stored) if event.seq == read.after + 1 + n]
             return _first(BYTES_MAX, [event.body for event in unbroken])

@@ -121,7 +121,7 @@ async def test_a_gap_that_the_cell_cannot_close_gives_a_snapshot(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The cell keeps recent events only; older watchers begin anew."""
-    monkeypatch.setattr("orchestrator.gateway.websockets.backfill.TRIES", 5)
+    monkeypatch.setattr("orchestrator.gateway.websockets.backfill.WITHIN_S", 0.05)
     running.cells.write(ONE, note(1))
     async with running.agent() as agent:
         await watch(agent)

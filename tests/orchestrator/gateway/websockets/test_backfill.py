@@ -10,7 +10,7 @@ from msgspec import Raw
 from adapters.stores.read_pool import THE_SERVER
 from orchestrator.gateway.peers import Archive
 from orchestrator.gateway.reads.sharing import ASKER
-from orchestrator.gateway.websockets.backfill import Backfill
+from orchestrator.gateway.websockets.backfill import WITHIN_S, Backfill
 from protocol.archive import StoredEvent
 from protocol.events import NoteAdded
 
@@ -60,6 +60,24 @@ async def test_what_the_archive_does_not_have_yet_is_in_nobodys_way() -> None:
     backfill.read("next", 0, _ann, lambda events: None)
     assert len(await late) == 1
     assert store.asked == ["late", "next", "late"]
+
+
+async def test_what_the_archive_will_never_have_is_asked_for_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retention took it, of two thousand conversations perhaps: a hundred tries of each were 19 s of reading."""
+    loop = asyncio.get_running_loop()
+    time, asked = loop.time, 0
+
+    class Slow(Held):
+        async def events_of_stream(self, stream: str, after_seq: int, limit: int, /) -> list[StoredEvent]:
+            nonlocal asked
+            asked += 1
+            return []
+
+    monkeypatch.setattr(loop, "time", lambda: time() + asked * 0.75 * WITHIN_S)
+    given: asyncio.Future[list[Raw]] = loop.create_future()
+    Backfill(cast(Archive, Slow()), _never).read("cu1-1", 0, _ann, given.set_result)
+    assert await given == []
+    assert asked <= 3
 
 
 async def test_whoever_is_gone_is_read_for_no_more() -> None:
