@@ -93,6 +93,13 @@ class BoundedHttp(HttpToolsProtocol):
         self._next = None
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        """The server stops: it waits for answers that are owed, and not for what is read only to be forgotten."""
+        if self._lingers:
+            self._close()
+        else:
+            super().shutdown()
+
     def data_received(self, data: bytes) -> None:
         """Counts, and gives uvicorn what is within the bounds."""
         if self.transport.is_closing() or self._lingers:

@@ -303,6 +303,21 @@ async def test_time_is_asked_of_what_is_awaited_and_of_nothing_else() -> None:
     await asyncio.wait((answering,))
 
 
+async def test_a_stop_does_not_wait_for_what_is_read_to_be_forgotten() -> None:
+    """Its answer is given; a stranger's endless body held up a stop for two seconds."""
+    client, clock, transport = connection(Mock())
+    transport.get_write_buffer_size.return_value = 0
+    client.connection_made(transport)
+    client.data_received(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+    client.data_received(b"80000\r\n" + b"x" * 0x80000)
+    transport.close.assert_not_called()
+    client.shutdown()
+    transport.close.assert_called_once()
+    client.connection_lost(None)
+    assert clock.due == []
+    await asyncio.wait(client.tasks)
+
+
 async def test_what_was_refused_before_its_turn_has_none() -> None:
     """It waited until the answer before it was read, and was too large meanwhile: nobody hears what is done for it."""
     client, clock, transport = connection(Mock())
