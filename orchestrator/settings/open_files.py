@@ -39,5 +39,5 @@ def too_few(settings: Settings) -> str:
         return ""
     return (
         f"The system allows a process {files} open files: {room} connections are taken, and not the {wanted} of "
-        "http.connections_max. Raise the limit (ulimit -Hn; LimitNOFILE of systemd), or lower the setting"
+        "http.connections_max. Raise the limit (ulimit -n; LimitNOFILE of systemd), or lower the setting"
     )

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.cli.serve import say_how_many_connect
 from orchestrator.settings import Http, Settings
-from orchestrator.settings.open_files import RAISED_TO, allowed_now, allowed_to_come, connections_of
+from orchestrator.settings.open_files import RAISED_TO, allowed_now, allowed_to_come, connections_of, too_few
 
 UNLIMITED = resource.RLIM_INFINITY
 
@@ -36,6 +36,12 @@ def test_the_limit_is_the_systems(
     """Of this process, and of those that Ray starts from it."""
     monkeypatch.setattr(resource, "getrlimit", lambda what: (soft, hard))
     assert (allowed_now(), allowed_to_come()) == (now, to_come)
+
+
+def test_what_is_to_be_raised_is_what_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the hard limit is high enough the soft one is what Ray raises no further: `ulimit -n` sets both."""
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (1024, 1_048_576))
+    assert "(ulimit -n; LimitNOFILE of systemd)" in too_few(Settings(http=Http(connections_max=100_000)))
 
 
 def test_serve_says_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
