@@ -9,6 +9,8 @@ import unicodedata
 import yaml
 from yaml.reader import ReaderError
 
+from protocol.identities import KINDS
+
 _BEGAN, _ENDED = True, False
 """The line where what the parser was reading began, or that where it gave up."""
 _WORDS: tuple[tuple[str, bool, str], ...] = (
@@ -65,11 +67,15 @@ def in_words(fault: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
 
 def _joined(fault: yaml.MarkedYAMLError, text: str) -> tuple[int, str, str] | None:
     """The line that has a key and its value with no space between, the key, and the value; None where none has. To the
-    parser both are one value, which goes on in the lines below: it gives up in the first that has a key."""
+    parser both are one value, which goes on in the lines below: it gives up in the first that has a key, which stands
+    in the column of this one. Else an address in a list, `- tel:+44…`, would be told of for a mistake below it."""
     last = _line(fault, began="could not find expected ':'" in (fault.problem or ""))
+    lines = text.split("\n")[:last]
+    column = len(lines[-1]) - len(lines[-1].lstrip())
     found = None
-    for number, line in reversed(list(enumerate(text.split("\n")[:last], start=1))):
-        if match := _JOINED.fullmatch(line):
+    for number, line in reversed(list(enumerate(lines, start=1))):
+        match = _JOINED.fullmatch(line)
+        if match and match.start("key") == column and not (match["item"] and match["key"] in KINDS):
             found = number, match["key"], match["value"]
         elif number < last and line.strip() and line.lstrip()[0] != "#":
             break
@@ -123,7 +129,9 @@ def half_sign(tree: yaml.Node, text: str) -> tuple[int, str] | None:
     return None
 
 
-_JOINED = re.compile(r"""[\s-]*(?P<key>[^\W\d][\w.-]*|'\w+'|"\w+"):(?P<value>[^\s/:](?:[^:#]*[^\s:#])?)\s*(?:#.*)?""")
+_JOINED = re.compile(
+    r"""\s*(?P<item>-[\s-]*)?(?P<key>[^\W\d][\w.-]*|'\w+'|"\w+"):(?P<value>[^\s/:](?:[^:#]*[^\s:#])?)\s*(?:#.*)?"""
+)
 """A word, a colon and a value; an address such as `https://…` is none, nor is what has more colons."""
 _BULLET = re.compile(r"\s*[–—−•·*] ")
 _BEYOND = re.compile(r"\\U(?!000|0010)[0-9A-Fa-f]{8}")

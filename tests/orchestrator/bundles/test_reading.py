@@ -443,6 +443,21 @@ TABLE: list[tuple[str, dict[str, str], list[str]]] = [
         ],
     ),
     (
+        "an address in a list is no key, whatever is wrong below it",
+        {
+            "channels": "sms:\n  ours:\n  - pigeon:ring-77\n\trest_after: 3h\n",
+            "general": "ours:\n  - tel:+447700900000\n  - tel:+447700900001\n title: x\n",
+            "identity": "shared:\n  - tel:+447700900000\n    - other: 1\n",
+            "queues": "rule: x\n- tel:+447700900000\n",
+        },
+        [
+            "channels.yaml:4: this cannot be read: here stands a tab: write spaces in its place",
+            "general.yaml:4: this cannot be read: this line stands in no column of the lines above",
+            "identity.yaml:3: this cannot be read: here or in a line above a colon is missing",
+            "queues.yaml:2: this cannot be read: this line stands in no column of the lines above",
+        ],
+    ),
+    (
         "a line is indented by a tab",
         {"channels": "sms:\n\trest_after: 3h\n"},
         ["channels.yaml:2: this cannot be read: here stands a tab: write spaces in its place"],
