@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import sqlite3
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
@@ -93,10 +93,12 @@ def settings_of(folder: Path, placement: Placement = "pooled") -> Settings:
 
 
 @asynccontextmanager
-async def server(settings: Settings) -> AsyncIterator[tuple[InProcess, Front]]:
+async def server(
+    settings: Settings, now_ms: Callable[[], int] = lambda: NOW_MS
+) -> AsyncIterator[tuple[InProcess, Front]]:
     """Stores, one cell and a front."""
     only = CORE if settings.placement == "pooled" else (*CORE, "usher")
-    async with in_process(settings, Path(settings.data), now_ms=lambda: NOW_MS, only=only) as running:
+    async with in_process(settings, Path(settings.data), now_ms=now_ms, only=only) as running:
         front = Front(running.surroundings("gateway"))
         await front.start()
         yield running, front
@@ -585,11 +587,11 @@ async def test_what_retention_left_of_them_is_as_a_rebuilt_archive_has_it(tmp_pa
     await check_against_rebuilt(settings)
 
 
-async def dropped(settings: Settings) -> dict[str, int]:
+async def dropped(settings: Settings, before_ms: int = NOW_MS + 1, *, at_ms: int = 0) -> dict[str, int]:
     """Retention drops from the archive all that is over. The journal is kept longer, as the policy may say."""
     archive = SqliteStorage(settings).archive()
     await archive.open()
-    counts = await drop_all(archive, over_before(NOW_MS + 1))
+    counts = await drop_all(archive, over_before(before_ms, at_ms=at_ms))
     await archive.close()
     return counts
 

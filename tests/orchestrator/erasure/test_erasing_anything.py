@@ -40,8 +40,10 @@ from protocol.ids import customer_of
 from protocol.inbound import REPORTED, DeliveryReport, InteractionBegan, MessageArrived
 from protocol.links import CustomerRead, Outcome, ReadCustomer
 from tests.orchestrator.erasure.test_erasing import (
+    NOW_MS,
     arrival,
     check_against_rebuilt,
+    dropped,
     erased,
     imported,
     rows,
@@ -68,6 +70,7 @@ class History:
         self._stack = AsyncExitStack()
         self._front: Front | None = None
         self._count = 0
+        self._now_ms = NOW_MS
         self._conversations: list[str] = []
         self._customers: list[str] = []
         self._merged: list[tuple[str, str]] = []
@@ -92,6 +95,7 @@ class History:
             "outcome": self._outcome,
             "report": self._report,
             "erase": self._erase,
+            "retain": self._retain,
         }  # fmt: skip
 
     @property
@@ -103,6 +107,7 @@ class History:
         """One of them; what is refused is not done."""
         verb, a, b = step
         self._count += 1
+        self._now_ms += 1000
         try:
             await self._verbs[verb](a, b)
         except (Refusal, NothingThere):
@@ -113,7 +118,7 @@ class History:
     async def start(self) -> None:
         """As after an erasure."""
         self._stack = AsyncExitStack()
-        _, self._front = await self._stack.enter_async_context(server(self._settings))
+        _, self._front = await self._stack.enter_async_context(server(self._settings, lambda: self._now_ms))
 
     async def stop(self) -> None:
         """With all that was done in the archive."""
@@ -213,11 +218,19 @@ class History:
         await self.stop()
         try:
             await self.check()
-            await erased(self._settings, whose)
+            await erased(self._settings, whose, at_ms=self._now_ms)
             await self.check()
         except Refusal:
             await self.start()
             raise
+        await self.start()
+
+    async def _retain(self, steps: int, _: int) -> None:
+        """What was over so many steps ago is dropped; the journal has it still."""
+        await self.stop()
+        await self.check()
+        await dropped(self._settings, self._now_ms - 1000 * (steps % 20), at_ms=self._now_ms)
+        await self.check()
         await self.start()
 
 
@@ -239,6 +252,7 @@ VERBS = (
     *("say", "claim", "link", "unlink", "merge", "unmerge") * 4,
     *("call", "contradict", "import", "know", "resolve", "split", "join", "join"),
     *("reply", "reply", "outcome", "outcome", "report", "replay", "erase", "erase", "erase"),
+    *("retain", "retain"),
 )
 
 
