@@ -21,7 +21,7 @@ from actors.handoffs import withdrawing
 from actors.identity import disputes, linking
 from actors.state.journey import Journey
 from protocol.archive import Changes, StoredEvent
-from protocol.entities import Tag, Tags
+from protocol.entities import IdentityLink, Tag, Tags
 from protocol.errors import Code, Refusal
 from protocol.events import (
     AnyEvent,
@@ -145,34 +145,48 @@ def redacted(event: AnyEvent) -> AnyEvent:
     return known
 
 
-def redacted_own(
-    event: AnyEvent, names: Collection[str], brought: Collection[str] = (), told: Collection[Told] = ()
-) -> AnyEvent:
+class Addresses(Struct, kw_only=True, frozen=True):
+    """Whose the addresses are that facts of merges name: it decides which of them stay there."""
+
+    names: Collection[str] = frozenset()
+    """The person's, or nobody's since they were."""
+    ever: Collection[str] = frozenset()
+    """All that were ever the person's, also what came back to them with others, and what is another's by now."""
+    brought: Collection[str] = frozenset()
+    """Others', that were the person's while those were merged into them."""
+    told: Collection[Told] = frozenset()
+    """Links by which any of these were others', which those others' own facts go on telling."""
+
+
+NO_ADDRESSES = Addresses()
+
+
+def redacted_own(event: AnyEvent, of: Addresses = NO_ADDRESSES) -> AnyEvent:
     """An event of who is forgotten. Of those who were merged with them it still says whose an address is, and that one
-    they `brought` went: their own stream says that it came to them, and nobody else's that it is theirs no more."""
+    they brought went: their own stream says that it came to them, and nobody else's that it is theirs no more. What was
+    the person's own does not come back in it: that it went once more is not said any more."""
     match event:
-        case CustomerGiven() | CustomerMerged() | CustomerReleased() | CustomerReturned():
-            return redacted_mention(event, names, told)
-        case IdentityUnlinked() if event.identity in brought:
+        case CustomerReturned():
+            links = [link for link in event.links if link.identity not in of.ever or _is_told(link, of)]
+            return redacted_mention(msgspec.structs.replace(event, links=links), of)
+        case CustomerGiven() | CustomerMerged() | CustomerReleased():
+            return redacted_mention(event, of)
+        case IdentityUnlinked() if event.identity in of.brought:
             return msgspec.structs.replace(event, reason="")
         case _:
             return redacted(event)
 
 
-def redacted_mention(event: AnyEvent, names: Collection[str], told: Collection[Told] = ()) -> AnyEvent:
+def redacted_mention(event: AnyEvent, of: Addresses = NO_ADDRESSES) -> AnyEvent:
     """Another's event without what is of the person. What a merge brought or took of others stays: their own affairs
-    are folded from it. So does the end of a link that is `told` to have been another's, of an address that became the
+    are folded from it. So does the end of a link that is told to have been another's, of an address that became the
     person's: else whoever had it meanwhile would seem to have it still."""
     match event:
         case CustomerMerged():
-            identities = [each for each in event.identities if each not in names]
+            identities = [each for each in event.identities if each not in of.names]
             return msgspec.structs.replace(event, identities=identities, reason="")
         case CustomerReleased() | CustomerReturned():
-            links = [
-                link
-                for link in event.links
-                if link.identity not in names or (link.identity, link.at_ms, link.actor) in told
-            ]
+            links = [link for link in event.links if link.identity not in of.names or _is_told(link, of)]
             kept: AnyEvent = msgspec.structs.replace(event, links=links)
             return msgspec.structs.replace(kept, reason="") if isinstance(kept, CustomerReleased) else kept
         case CustomerGiven():
@@ -183,26 +197,23 @@ def redacted_mention(event: AnyEvent, names: Collection[str], told: Collection[T
             return redacted(event)
 
 
+def _is_told(link: IdentityLink, of: Addresses) -> bool:
+    return (link.identity, link.at_ms, link.actor) in of.told
+
+
 def redacted_record(
-    record: Record,
-    streams: Collection[str],
-    places: Collection[Place],
-    names: Collection[str] = (),
-    brought: Collection[str] = (),
-    told: Collection[Told] = (),
+    record: Record, streams: Collection[str], places: Collection[Place], of: Addresses = NO_ADDRESSES
 ) -> Record:
-    """The unit with its events of these streams redacted, and at these places what is of the person, whose identities
-    are `names`, and not those `brought` by others, nor the links `told` of those; the others as they are. Nor does it
-    assign any of the names."""
-    identities = [each for each in record.identities if each not in names]
+    """The unit with its events of these streams redacted, and at these places what is of the person, whose addresses
+    are `of`; the others as they are. Nor does it assign any of the names."""
+    identities = [each for each in record.identities if each not in of.names]
     changed = len(identities) < len(record.identities)
     entries = []
     for stream, seq, event in entries_of(record):
         fitting = stream in streams or (stream, seq) in places
         changed = changed or fitting
         if fitting:
-            own = stream in streams
-            event = redacted_own(event, names, brought, told) if own else redacted_mention(event, names, told)
+            event = redacted_own(event, of) if stream in streams else redacted_mention(event, of)
         entries.append(Entry(stream, seq, Raw(_encode(event))))
     if not changed:
         return record
@@ -213,21 +224,19 @@ def changes(
     customer: str,
     own: Sequence[StoredEvent],
     mentions: Sequence[StoredEvent],
-    names: Collection[str] = (),
-    brought: Collection[str] = (),
-    told: Collection[Told] = (),
+    of: Addresses = NO_ADDRESSES,
 ) -> Changes:
     """What the archive has of the customer from now on: all events, of which the bodies are new, and all rows, anew.
 
     `mentions` are events of others that name the customer: of their rows what changes."""
-    stays = _stored(own, lambda event: redacted_own(event, names, brought, told))
+    stays = _stored(own, lambda event: redacted_own(event, of))
     made = project([_record(customer, position, [*group]) for position, group in groupby(stays, _position)])
     # Their own rows go anyway; what was unlinked of them may be another's by now.
     own_patches = [patch for patch in made.patches if patch.table != "identity"]
     made = msgspec.structs.replace(made, patches=own_patches)
     if not mentions:
         return made
-    stored = sorted(_stored(mentions, lambda event: redacted_mention(event, names, told)), key=_position)
+    stored = sorted(_stored(mentions, lambda event: redacted_mention(event, of)), key=_position)
     records = [(event.stream.startswith(ACCOUNT), _record(event.stream, event.position, [event])) for event in stored]
     of_others = [project([record]) for of_account, record in records if not of_account]
     # What was quarantined has one row, which all its facts make together.
@@ -243,7 +252,7 @@ def changes(
 
 def changes_of_input(facts: Sequence[StoredEvent]) -> Changes:
     """What the archive has from now on of one input that an account refused, by all facts of it."""
-    stored = _stored(facts, lambda event: redacted_mention(event, ()))
+    stored = _stored(facts, redacted_mention)
     made = project([_record(event.stream, event.position, [event]) for event in stored])
     return msgspec.structs.replace(made, patches=[msgspec.structs.replace(patch, new=False) for patch in made.patches])
 

@@ -136,7 +136,7 @@ async def erase(settings: Settings, act: Act, on_progress: Callable[[int, int], 
         position = await files.commit(act.customer, act.at_ms, find.journey, facts) if facts else 0
         await files.follower.catch_up()
         own = await files.known.events_of_customer(act.customer, 0)
-        changes = erasing.changes(act.customer, own, find.mentions, find.names, find.brought, find.told)
+        changes = erasing.changes(act.customer, own, find.mentions, find.addresses)
         await files.archive.erase(act.customer, changes)
         gone = await files.remove_unnamed(act.at_ms)
     return Erased(

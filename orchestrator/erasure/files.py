@@ -11,7 +11,7 @@ from actors.archive.archive import Archive
 from actors.archive.retention import FILES_MAX
 from actors.cells.loading import load
 from actors.erasure import erasing
-from actors.erasure.erasing import Place
+from actors.erasure.erasing import Addresses, Place
 from actors.erasure.journal_traces import JournalTraces, OfQuarantine, is_emptied
 from actors.identity import merging
 from actors.journal.notices import versions_of
@@ -49,12 +49,9 @@ class Find(Struct, kw_only=True, frozen=True):
     """None where the archive has all that was ever said."""
     names: set[str]
     """Their identities."""
-    brought: set[str]
-    """Others', that were theirs while those were merged into them."""
+    addresses: Addresses
     on_their_way: list[str]
     """Messages to them that are to leave from others' conversations."""
-    told: set[tuple[str, int, str]]
-    """Identity, time and actor of links of others', of addresses that are theirs."""
 
     @property
     def inputs(self) -> list[str]:
@@ -129,9 +126,13 @@ class Files:
             mentions=mentions,
             traces=traces,
             names=names,
-            brought=await self.known.brought_to(customer),
+            addresses=Addresses(
+                names=names,
+                ever=await self.known.ever_of(customer),
+                brought=await self.known.brought_to(customer),
+                told=await self.known.links_of_others(customer, mentions),
+            ),
             on_their_way=await self.known.to_leave(queued),
-            told=await self.known.links_of_others(customer, mentions),
         )
 
     async def _traces(self, customer: str, streams: set[str], names: set[str]) -> JournalTraces:
@@ -187,9 +188,7 @@ class Files:
             traced = find.traces.places_in(record) if find.traces is not None else set()
             named = any(mark in record.body for mark in marks) or not find.names.isdisjoint(record.identities)
             if traced or named or record.customer in find.owners or record.position in at:
-                redacted = erasing.redacted_record(
-                    record, find.streams, places | traced, find.names, find.brought, find.told
-                )
+                redacted = erasing.redacted_record(record, find.streams, places | traced, find.addresses)
                 if redacted is not record:
                     yield redacted
 

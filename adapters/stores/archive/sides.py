@@ -234,6 +234,10 @@ class ArchiveReads:
         """The identities that are the customer's, or were, and are nobody else's now."""
         return await self._reader().run(connection.read, traces.names_of, customer)
 
+    async def ever_of(self, customer: str) -> set[str]:
+        """The identities that were ever the customer's, with those that came back to it with others."""
+        return await self._reader().run(traces.ever_of, customer)
+
     async def brought_to(self, customer: str) -> set[str]:
         """The identities that came to the customer with whoever was merged into it, and were never its own."""
         return await self._reader().run(connection.read, traces.brought_to, customer)

@@ -112,25 +112,29 @@ def whole(raw: bytes, file: Callable[[str], bytes]) -> bytes:
 
 def names_of(db: sqlite3.Connection, customer: str) -> set[str]:
     """The identities that are the customer's, or were, and are nobody else's now."""
-    names = {identity for (identity,) in db.execute(_EVER_LINKED, {"customer": customer})}
+    names = ever_of(db, customer)
     names |= {identity for (identity,) in db.execute("SELECT identity FROM identity WHERE customer = ?", (customer,))}
     others = "SELECT identity FROM identity WHERE identity = ? AND customer <> ?"
     return {name for name in names if name and db.execute(others, (name, customer)).fetchone() is None}
 
 
+def ever_of(db: sqlite3.Connection, customer: str) -> set[str]:
+    """The identities that were ever the customer's, with those that came back to it with others."""
+    return {identity for (identity,) in db.execute(_EVER_LINKED, {"customer": customer}) if identity}
+
+
 def brought_to(db: sqlite3.Connection, customer: str) -> set[str]:
     """The identities that came to the customer with whoever was merged into it, and were never its own."""
-    own = {identity for (identity,) in db.execute(_EVER_LINKED, {"customer": customer})}
-    return {identity for (identity,) in db.execute(_BROUGHT, (customer,))} - own
+    return {identity for (identity,) in db.execute(_BROUGHT, (customer,))} - ever_of(db, customer)
 
 
 def links_of_others(
     db: sqlite3.Connection, customer: str, mentions: Sequence[StoredEvent]
 ) -> set[tuple[str, int, str]]:
-    """Identity, time and actor of the links by which identities of the customer had been others', and are told to have
-    been: those that are not among what names the customer."""
+    """Identity, time and actor of the links by which identities of the customer were others', before it or since, and
+    are told to have been: those that are not among what names the customer."""
     gone = {(mention.stream, mention.seq) for mention in mentions}
-    names = msgspec.json.encode(sorted(names_of(db, customer))).decode()
+    names = msgspec.json.encode(sorted(names_of(db, customer) | ever_of(db, customer))).decode()
     linked = db.execute(_LINKED_ELSEWHERE, (names, customer))
     return {(name, at_ms, actor) for stream, seq, name, at_ms, actor in linked if (stream, seq) not in gone}
 

@@ -8,6 +8,7 @@ from msgspec import inspect
 
 from actors.decisions.once import OnceKeys, Seen
 from actors.erasure import erasing
+from actors.erasure.erasing import Addresses
 from actors.identity.disputes import FORGOTTEN, Disputes
 from actors.state.conversation import Conversation
 from actors.state.journey import Journey
@@ -98,11 +99,11 @@ def test_of_a_unit_no_address_of_the_person_is_left() -> None:
     merged = ev.CustomerMerged(at_ms=1, other="cu1", turn=1, given_at=1, identities=["tel:1", "tel:2"])
     entries = [Entry(stream, 1, msgspec.Raw(msgspec.msgpack.encode(merged))) for stream in ("cu1", "cu2", "cu3")]
     record = Record(1, "cu2", 1, ["tel:1", "tel:3"], 3, msgspec.msgpack.encode(entries))
-    redacted = erasing.redacted_record(record, {"cu1"}, {("cu2", 1)}, {"tel:1"})
+    redacted = erasing.redacted_record(record, {"cu1"}, {("cu2", 1)}, Addresses(names={"tel:1"}))
     decoded = msgspec.msgpack.decode(redacted.body, type=list[tuple[str, int, ev.AnyEvent]])
     assert [getattr(event, "identities", None) for _, _, event in decoded] == [["tel:2"], ["tel:2"], ["tel:1", "tel:2"]]
     assert redacted.identities == ["tel:3"]
-    assigning = erasing.redacted_record(record, (), (), {"tel:3"})
+    assigning = erasing.redacted_record(record, (), (), Addresses(names={"tel:3"}))
     assert (assigning.identities, assigning.body) == (["tel:1"], record.body)
 
 
@@ -143,20 +144,30 @@ def test_a_message_that_cannot_leave_keeps_nobody_from_being_forgotten() -> None
     assert erasing.decide(player.state, "operator:root", "asked", 5) != []
 
 
+def test_what_came_back_to_the_person_says_only_whose_it_was_beside_them() -> None:
+    """Their own addresses went, also to another by now; those of a member are told where that one linked them."""
+    links = [IdentityLink(identity=f"tel:{n}", evidence="x", actor="account:chat", at_ms=n) for n in range(4)]
+    returned = ev.CustomerReturned(at_ms=3, other="cua", turn=2, released_at=2, links=links)
+    told = {("tel:2", 2, "account:chat"), ("tel:1", 7, "account:chat")}
+    of = Addresses(names={"tel:0"}, ever={"tel:0", "tel:1", "tel:2"}, told=told)
+    assert erasing.redacted_own(returned, of) == msgspec.structs.replace(returned, links=links[2:])
+    assert erasing.redacted_mention(returned, of) == msgspec.structs.replace(returned, links=links[1:])
+
+
 def test_what_a_merge_brought_of_the_person_leaves_the_others_stream() -> None:
     """Another's own addresses stay: their affairs are folded from them."""
-    names = {"tel:1", "mailto:z@example.org"}
+    of = Addresses(names={"tel:1", "mailto:z@example.org"})
     merged = ev.CustomerMerged(
         at_ms=1, other="cub", turn=1, given_at=1, members=["cub"], identities=["tel:1", "tel:2"], reason=SECRET
     )
-    bare = erasing.redacted_mention(merged, names)
+    bare = erasing.redacted_mention(merged, of)
     assert bare == msgspec.structs.replace(merged, identities=["tel:2"], reason="")
     links = [IdentityLink(identity="mailto:z@example.org", evidence="x"), IdentityLink(identity="tel:2", evidence="x")]
     released = ev.CustomerReleased(at_ms=2, other="cub", turn=2, members=["cub"], links=links, reason=SECRET)
-    assert erasing.redacted_mention(released, names) == msgspec.structs.replace(released, links=links[1:], reason="")
+    assert erasing.redacted_mention(released, of) == msgspec.structs.replace(released, links=links[1:], reason="")
     returned = ev.CustomerReturned(at_ms=3, other="cua", turn=2, released_at=2, links=links)
-    assert erasing.redacted_mention(returned, names) == msgspec.structs.replace(returned, links=links[1:])
-    assert SECRET not in repr(erasing.redacted_mention(ev.NoteAdded(at_ms=4, actor="agent:bo", text=SECRET), names))
+    assert erasing.redacted_mention(returned, of) == msgspec.structs.replace(returned, links=links[1:])
+    assert SECRET not in repr(erasing.redacted_mention(ev.NoteAdded(at_ms=4, actor="agent:bo", text=SECRET), of))
 
 
 def test_what_a_freed_address_leaves_says_what_came_and_not_where() -> None:

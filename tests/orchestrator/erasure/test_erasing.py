@@ -1067,6 +1067,33 @@ async def test_nobody_keeps_an_address_of_who_had_been_one_with_the_person(tmp_p
     await check_against_rebuilt(settings)
 
 
+async def test_nobody_keeps_an_address_that_came_back_to_the_person_and_went_again(tmp_path: Path) -> None:
+    """Ann was one with Bob twice. In between an address of hers went, and is Eve's by now: that it went is not said any
+    more, nor that it had come back."""
+    settings, address = settings_of(tmp_path), "user:shared"
+    async with server(settings) as (_, front):
+        bob, ann = [
+            customer_of((await front.intake.submit(arrival(identity, MessageArrived(text="hi"), identity))).stream)
+            for identity in (BOB, ANN)
+        ]
+        into, out = MergeCustomers(other=ann), UnmergeCustomers(other=ann)
+        asked: list[tuple[str, AnyCommand]] = [(ann, LinkIdentity(identity=address)), (bob, into), (bob, out)]
+        asked += [(ann, UnlinkIdentity(identity=address)), (bob, into), (bob, out)]
+        for n, (customer, command) in enumerate(asked):
+            await front.intake.command(actor="agent:bo", id=f"c{n}", command=command, customer=customer)
+        eve = await front.intake.submit(arrival("e1", MessageArrived(text="it is mine now"), address))
+        await reached(front.archive, eve.position)
+    await erased(settings, ann)
+    assert found(tmp_path) == []
+    async with server(settings) as (_, front):
+        for customer, has in ((bob, [BOB]), (customer_of(eve.stream), [address])):
+            reply = await front.cells.call(customer, partial(ReadCustomer, customer=customer))
+            assert isinstance(reply, CustomerRead)
+            assert reply.view is not None
+            assert reply.view.identities == has
+    await check_against_rebuilt(settings)
+
+
 async def test_a_power_failure_in_the_midst_leaves_no_address_with_whom_they_were_one_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
