@@ -1038,6 +1038,18 @@ def test_a_report_on_a_dead_letter_that_made_way_says_what_it_would_have(status:
     assert player.state.conversations[CONVERSATION].references == (("SM1",) if came else ())
 
 
+def test_as_many_dead_letters_that_made_way_are_known_as_may_be_kept() -> None:
+    """Of an older one a report is noted, and it stays dead."""
+    player = Player()
+    player.message(identities=(MAIL,))
+    dead = []
+    for _ in range(2 * DELIVERIES_MAX + 1):
+        dead.append(replied(player))
+        player.outcome(dead[-1], 1, "refused")
+    assert reported(player, dead[0], channel="email") == ["DeliveryConfirmed"]
+    assert reported(player, dead[1], channel="email") == ["DeliverySent", "DeliveryConfirmed"]
+
+
 def test_what_may_still_leave_is_bounded() -> None:
     """One more is refused, with what to do."""
     player = Player()
