@@ -883,6 +883,30 @@ async def test_the_others_conversation_keeps_the_subject_that_the_other_gave_it(
     await check_against_rebuilt(settings)
 
 
+async def test_the_others_conversation_keeps_the_subject_that_it_was_put_right_to(tmp_path: Path) -> None:
+    """Carl, who had been one with Bob before Ann was, had given it its first: as he left, it got Bob's."""
+    settings, carls = settings_of(tmp_path), "mailto:carl@example.org"
+    async with server(settings) as (_, front):
+        bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi", reference="<r1>"), BOB))
+        for other, subject, next_one in ((carls, "carl's", "bill"), (ANN, "quokka", "")):
+            first = await front.intake.submit(arrival(f"{other} 1", MessageArrived(text="I live in Zanzibar"), other))
+            them, bobs = customer_of(first.stream), customer_of(bob.stream)
+            merge, unmerge = MergeCustomers(other=them), UnmergeCustomers(other=them)
+            await front.intake.command(actor="agent:bo", id=f"{other} m", command=merge, customer=bobs)
+            for id, said, whose in (("2", subject, other), ("b", next_one, BOB)):
+                message = MessageArrived(text="and", subject=said, in_reply_to=["<r1>"])
+                answered = await front.intake.submit(arrival(f"{other} {id}", message, whose))
+                assert answered.stream == bob.stream
+            last = await front.intake.command(actor="agent:bo", id=f"{other} u", command=unmerge, customer=bobs)
+        await reached(front.archive, last.position)
+    await erased(settings, them)
+    async with server(settings) as (_, front):
+        conversation = await front.archive.conversation(bob.stream)
+        assert conversation is not None
+        assert conversation["subject"] == "bill"
+    await check_against_rebuilt(settings)
+
+
 def reasons_of(settings: Settings, conversation: str) -> list[str]:
     """Why it follows earlier ones, as the archive has it."""
     with closing(sqlite3.connect(Path(settings.data) / ARCHIVE_FILE)) as db:
@@ -974,6 +998,22 @@ async def test_what_was_unlinked_while_they_were_one_and_linked_again_is_whose_i
             assert journey is not None
             assert [each["identity"] for each in journey["identities"]] == has
         assert await front.journal.customers_of([BOB]) == ({BOB: bobs} if whose else {})
+
+
+async def test_an_address_that_went_while_they_were_one_goes_from_the_others_stream(tmp_path: Path) -> None:
+    """It had come to Bob with Ann, and was unlinked there: that is of her."""
+    settings = settings_of(tmp_path)
+    async with server(settings) as (_, front):
+        bob = await front.intake.submit(arrival("b1", MessageArrived(text="hi"), BOB))
+        ann = await front.intake.submit(arrival("a1", MessageArrived(text="I live in Zanzibar"), ANN, ANNS_APP))
+        anns, bobs = customer_of(ann.stream), customer_of(bob.stream)
+        asked: list[AnyCommand] = [MergeCustomers(other=anns), UnlinkIdentity(identity=ANNS_APP)]
+        for n, command in enumerate([*asked, UnmergeCustomers(other=anns)]):
+            last = await front.intake.command(actor="agent:bo", id=f"c{n}", command=command, customer=bobs)
+        await reached(front.archive, last.position)
+    await erased(settings, anns)
+    assert found(tmp_path) == []
+    await check_against_rebuilt(settings)
 
 
 async def test_an_address_that_was_unlinked_of_another_stays_with_who_has_it_since(tmp_path: Path) -> None:
