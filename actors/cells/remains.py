@@ -1,7 +1,8 @@
 """Remains: what retention left of a conversation, as a load meets it. Pure.
 
-    journaled   1 opened   2 … 5 said and done   6 closed   7 tagged
-    left        1 opened   3 FactDropped         6 closed   7 tagged      → over, and known by its id alone
+    journaled   1 opened   2 … 5 said and done   6 closed   7 … 9 confirmed   10 tagged
+    left        1 opened   3 FactDropped         6 closed   9 FactDropped     10 tagged
+                                                                              → over, and known by its id alone
 
 The snapshots with words of it go with the facts. One that is taken afterwards by a cell that had the conversation in
 memory all the while has it as a load would: an offer it shows may have been answered since, a message it holds has
@@ -23,7 +24,7 @@ def skip_to(state: Journey, stream: str, seq: int, event: AnyEvent) -> None:
     taken, nothing is known of the conversation any more but the numbers that it had, and that it is over."""
     conversation = state.conversation(stream)
     if conversation is None:
-        _leave_out(state, stream, seq)
+        _leave_out(state, stream, seq, event)
         return
     if seq == conversation.head + 1 and type(event) is not FactDropped:
         return
@@ -54,10 +55,12 @@ def forget(state: Journey, dropped: Set[str]) -> None:
         state.aside.remembered = remembered
 
 
-def _leave_out(state: Journey, stream: str, seq: int) -> None:
+def _leave_out(state: Journey, stream: str, seq: int, event: AnyEvent) -> None:
     """Of a conversation that has left memory nothing is kept any more where facts of it were taken."""
     family = family_of(state)
-    if family is not None and (packed := mixed.find(family, stream)) is not None and packed.head + 1 != seq:
+    if family is None or (packed := mixed.find(family, stream)) is None:
+        return
+    if packed.head + 1 != seq or type(event) is FactDropped:
         family.packed = tuple(each for each in family.packed if each[0] != stream)
 
 

@@ -41,6 +41,7 @@ from protocol.events import (
     CustomerMerged,
     CustomerReleased,
     CustomerReturned,
+    FactDropped,
     FindingChanged,
     FindingCompared,
     FindingDismissed,
@@ -275,7 +276,8 @@ def _evolve_own(state: Journey, event: AnyEvent, encoded: bytes) -> None:
 def _evolve_in(state: Journey, stream: str, event: AnyEvent, encoded: bytes) -> int:
     conversation = state.conversation(stream)
     if conversation is None and not isinstance(event, ConversationOpened):
-        closing.correct(state, stream, event, encoded)
+        if not isinstance(event, FactDropped):  # Nothing is known of what has left memory and was dropped since.
+            closing.correct(state, stream, event, encoded)
         return state.head_of(stream)
     if conversation is None:
         conversation = Conversation(id=stream, customer=state.customer)

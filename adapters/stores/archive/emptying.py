@@ -28,6 +28,7 @@ SAID_SINCE = """
     WHERE event.stream = conversation.conversation AND event.position > dropped.position"""
 """When the newest fact was since a conversation was dropped."""
 
+_NEWEST = "SELECT max(seq) FROM event AS newest WHERE newest.stream = :conversation AND newest.position <= :position"
 _EMPTY = (
     *(
         f"DELETE FROM {table} WHERE conversation = :conversation AND position <= :position"
@@ -71,8 +72,14 @@ _EMPTY = (
         body = json_object('type', 'FactDropped', 'at_ms', at_ms, 'once', json(body -> '$.once'))
     WHERE stream = :conversation AND position <= :position AND at_ms >= :once
     AND type NOT IN ('ConversationOpened', 'ConversationClosed') AND body -> '$.once' IS NOT NULL""",
-    """DELETE FROM event WHERE stream = :conversation AND position <= :position
-    AND type NOT IN ('ConversationOpened', 'ConversationClosed', 'FactDropped')""",
+    # The newest of them stays as well, though it came after the closing: whoever loads the stream counts on from it.
+    f"""UPDATE event SET type = 'FactDropped', actor = '',
+        body = json_object('type', 'FactDropped', 'at_ms', at_ms)
+    WHERE stream = :conversation AND type NOT IN ('ConversationOpened', 'ConversationClosed', 'FactDropped')
+    AND seq = ({_NEWEST})""",
+    f"""DELETE FROM event WHERE stream = :conversation AND position <= :position
+    AND type NOT IN ('ConversationOpened', 'ConversationClosed')
+    AND NOT (type = 'FactDropped' AND (body -> '$.once' IS NOT NULL OR seq = ({_NEWEST})))""",
     """UPDATE event SET body = json_remove(body, '$.subject', '$.carried')
     WHERE stream = :conversation AND type = 'ConversationOpened'""",
 )

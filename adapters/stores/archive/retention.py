@@ -32,8 +32,8 @@ def drop(db: sqlite3.Connection, bounds: Bounds) -> dict[str, int]:
     """Drops some of what was over before `bounds`; again until nothing is dropped. Returns how many of each kind.
 
     A stream keeps its numbering for whoever loads it without a snapshot: of a closed conversation the opening, without
-    its subject, and the closing stay, once-keys that a repeat may still meet, and its row, without words; a quarantined
-    input's event stays without the input.
+    its subject, the closing and the number of the newest fact stay, once-keys that a repeat may still meet, and its
+    row, without words; a quarantined input's event stays without the input.
     """
     with transaction(db):
         dropped = {kind: take(db, bounds) for kind, take in _KINDS.items()}
@@ -152,7 +152,12 @@ def _identity_reviews(db: sqlite3.Connection, bounds: Bounds) -> int:
 
 
 def _once_keys(db: sqlite3.Connection, bounds: Bounds) -> int:
-    return db.execute(_DELETE_KEYS, (bounds.once_keys_ms, STEP_ROWS)).rowcount
+    return _drop_keys(db, bounds.once_keys_ms)
+
+
+def _drop_keys(db: sqlite3.Connection, before_ms: int) -> int:
+    """The newest of a conversation's facts that were dropped stays, without its key: see `emptying`."""
+    return sum(db.execute(sql, (before_ms, STEP_ROWS)).rowcount for sql in (_EMPTY_KEYS, _DELETE_KEYS))
 
 
 _KINDS: dict[str, Callable[[sqlite3.Connection, Bounds], int]] = {
@@ -191,8 +196,9 @@ def _dead_letters_again(db: sqlite3.Connection) -> int:
 
 def _others_again(db: sqlite3.Connection) -> int:
     """What is not written down one by one is over for good: that it was before a time says all."""
-    before = {"sent_deliveries": _DELETE_SENT, "identity_reviews": _DELETE_REVIEWS, "once_keys": _DELETE_KEYS}
-    return sum(db.execute(sql, (_before(db, kind), STEP_ROWS)).rowcount for kind, sql in before.items())
+    before = {"sent_deliveries": _DELETE_SENT, "identity_reviews": _DELETE_REVIEWS}
+    count = sum(db.execute(sql, (_before(db, kind), STEP_ROWS)).rowcount for kind, sql in before.items())
+    return count + _drop_keys(db, _before(db, "once_keys"))
 
 
 _AGAIN = (_conversations_again, _quarantine_again, _dead_letters_again, _others_again)
@@ -266,6 +272,13 @@ _DELETE_REVIEWS = """
     DELETE FROM identity_review WHERE (customer, identity, other) IN (
         SELECT customer, identity, other FROM identity_review
         WHERE coalesce(closed_at_ms, found_at_ms) < ? LIMIT ?)"""
-_DELETE_KEYS = """
+_LATER = """EXISTS (
+    SELECT 1 FROM event AS later JOIN dropped ON dropped.kind = 'conversation' AND dropped.id = later.stream
+    WHERE later.stream = event.stream AND later.seq > event.seq AND later.position <= dropped.position)"""
+_DELETE_KEYS = f"""
     DELETE FROM event WHERE rowid IN (
-        SELECT rowid FROM event WHERE type = 'FactDropped' AND at_ms < ? LIMIT ?)"""
+        SELECT rowid FROM event WHERE type = 'FactDropped' AND at_ms < ? AND {_LATER} LIMIT ?)"""
+_EMPTY_KEYS = f"""
+    UPDATE event SET body = json_remove(body, '$.once') WHERE rowid IN (
+        SELECT rowid FROM event
+        WHERE type = 'FactDropped' AND at_ms < ? AND NOT {_LATER} AND body -> '$.once' IS NOT NULL LIMIT ?)"""

@@ -30,5 +30,13 @@ CLOSED = (
     # For lists, and only of what is over: a live conversation costs this index nothing.
     "CREATE INDEX conversation_closed ON conversation (updated_at_ms) WHERE status = 'closed'",
 )
+NUMBERED = (
+    # Of what was dropped before, the newest fact went as well, where that came after the closing.
+    """INSERT INTO event SELECT c.position, 0, c.conversation, c.head, 'FactDropped', c.updated_at_ms, '',
+        json_object('type', 'FactDropped', 'at_ms', c.updated_at_ms)
+    FROM dropped JOIN conversation AS c ON c.conversation = dropped.id
+    WHERE dropped.kind = 'conversation'
+    AND c.head > (SELECT max(seq) FROM event WHERE event.stream = c.conversation)""",
+)
 RETENTION_TABLES = ("dropped", "retention")
 """They say what there was, and stay when the archive is made anew."""

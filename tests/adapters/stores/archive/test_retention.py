@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import sqlite3
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from adapters.stores.archive.memory import MemoryArchive
 from adapters.stores.archive.quarantine import InputsWanted
 from adapters.stores.archive.schema import TABLES
 from adapters.stores.archive.sqlite import SqliteArchive
-from adapters.stores.archive.steps.retention import RETENTION_TABLES
+from adapters.stores.archive.steps.retention import NUMBERED, RETENTION_TABLES
 from adapters.stores.connection import checkpoint
 from protocol import events as ev
 from protocol.archive import Bounds, Dropped
@@ -380,3 +381,49 @@ async def test_notes_of_single_things_are_kept_for_some_years() -> None:
     await drop_all(archive, over_before(1, at_ms=edge_ms + 1))
     assert await archive.dropped("quarantine", "mail.1") is None
     assert await archive.dropped("conversation", f"{ANN}-1") is not None
+
+
+NUMBERS = "SELECT seq, type, body FROM event WHERE stream = ? AND seq >= 5 ORDER BY seq"
+
+
+async def test_the_newest_fact_of_what_is_dropped_stays_for_its_number() -> None:
+    """Also one that came after the closing, such as a provider's report: whoever loads the stream counts on from it.
+    Its once-key goes when that is over; and it goes itself once a later one was dropped."""
+    story, first = closed_story(), f"{ANN}-1"
+    archive = await followed(story)
+
+    async def confirmed(key: int) -> None:
+        event = ev.DeliveryConfirmed(at_ms=0, once=ev.Once(key, 9), delivery=f"{first}.3", status="read")
+        story.unit(ANN, (first, event))
+        await archive.apply(project(story.records[-1:]))
+
+    async def numbers() -> list[tuple[int, str, bool]]:
+        rows = await archive._opened().run(lambda db: db.execute(NUMBERS, (first,)).fetchall())
+        return [(seq, kind, "once" in body) for seq, kind, body in rows]
+
+    await confirmed(1)
+    *_, (closed, *_), (head, *_) = await numbers()
+    for once_keys_ms, keyed in ((1, True), (story.now_ms + 1, False)):
+        await drop_all(archive, over_before(story.now_ms + 1, once_keys_ms=once_keys_ms))
+        assert await numbers() == [(closed, "ConversationClosed", False), (head, "FactDropped", keyed)]
+    await confirmed(2)
+    await drop_all(archive, over_before(story.now_ms + 1))
+    assert await numbers() == [(closed, "ConversationClosed", False), (head + 1, "FactDropped", False)]
+
+
+async def test_what_an_earlier_program_dropped_is_numbered_to_its_end() -> None:
+    """It left the closing as the newest fact, whatever had come after it."""
+    story, first = closed_story(), f"{ANN}-1"
+    story.unit(ANN, (first, ev.DeliveryConfirmed(at_ms=0, delivery=f"{first}.3", status="read")))
+    archive = await followed(story)
+    await drop_all(archive, over_before(story.now_ms + 1))
+
+    def migrated(db: sqlite3.Connection) -> list[tuple[int, ...]]:
+        db.execute("DELETE FROM event WHERE type = 'FactDropped'")
+        for statement in (*NUMBERED, *NUMBERED):
+            db.execute(statement)
+        sql = "SELECT max(seq), head FROM event JOIN conversation ON conversation = stream WHERE stream = ?"
+        return db.execute(sql, (first,)).fetchall()
+
+    [(newest, head)] = await archive._opened().run(migrated)
+    assert newest == head
