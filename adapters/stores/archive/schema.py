@@ -17,7 +17,7 @@ from adapters.stores.archive.steps.first import FIRST
 from adapters.stores.archive.steps.identities import IDENTITY, MERGES
 from adapters.stores.archive.steps.policy import POLICY
 from adapters.stores.archive.steps.report import FINDINGS, LOSSES, RETURNS
-from adapters.stores.archive.steps.retention import CLOSED, NUMBERED, REPLAYS, RETENTION
+from adapters.stores.archive.steps.retention import CLOSED, KEYED, NUMBERED, REPLAYS, RETENTION
 from adapters.stores.migrations import Schema
 
 
@@ -86,5 +86,6 @@ ARCHIVE = Schema(
         REPLAYS,
         CLOSED,
         NUMBERED,
+        KEYED,
     ),
 )

@@ -411,6 +411,16 @@ async def test_the_newest_fact_of_what_is_dropped_stays_for_its_number() -> None
     assert await numbers() == [(closed, "ConversationClosed", False), (head + 1, "FactDropped", False)]
 
 
+async def test_what_stays_for_its_number_is_not_gone_through_again() -> None:
+    """An index has those alone whose once-keys are still to end, however many others there are."""
+    archive = MemoryArchive()
+    await archive.open()
+    db = archive._opened().db
+    for sql in (archive_retention._DELETE_KEYS, archive_retention._EMPTY_KEYS):
+        plan = db.execute(f"EXPLAIN QUERY PLAN {sql}", (1, 1)).fetchall()
+        assert "SEARCH event USING INDEX event_keyed (at_ms<?)" in [step for *_, step in plan]
+
+
 async def test_what_an_earlier_program_dropped_is_numbered_to_its_end() -> None:
     """It left the closing as the newest fact, whatever had come after it."""
     story, first = closed_story(), f"{ANN}-1"

@@ -333,7 +333,7 @@ async def test_an_older_archive_is_indexed_anew() -> None:
     await archive.apply(story.changes())
     db = archive._opened().db
     before = ARCHIVE.steps.index(SUBJECTS)
-    for index in ("event_replay", "conversation_closed"):  # Of later steps.
+    for index in ("event_replay", "conversation_closed", "event_keyed"):  # Of later steps.
         db.execute(f"DROP INDEX {index}")
     db.execute("DROP VIEW said")
     db.execute(next(step for step in SEARCH_SCHEMA if "VIEW said" in step))
