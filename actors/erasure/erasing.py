@@ -76,7 +76,7 @@ OF_OTHERS = ("action", "quarantine", "channel_switch")
 Place = tuple[str, int]
 """An event's stream and seq."""
 Told = tuple[str, int, str]
-"""A link's identity, time and actor."""
+"""Identity, time and actor of a link, or of its end."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _from_json = msgspec.json.Decoder(AnyEvent).decode
@@ -152,8 +152,8 @@ class Addresses(Struct, kw_only=True, frozen=True):
     """The person's, or nobody's since they were."""
     ever: Collection[str] = frozenset()
     """All that were ever the person's, also what came back to them with others, and what is another's by now."""
-    brought: Collection[str] = frozenset()
-    """Others', that were the person's while those were merged into them."""
+    brought: Collection[Told] = frozenset()
+    """The ends, in the person's stream, of links that had come to them with others, who were merged into them."""
     told: Collection[Told] = frozenset()
     """Links by which any of these were others', which those others' own facts go on telling."""
 
@@ -171,7 +171,7 @@ def redacted_own(event: AnyEvent, of: Addresses = NO_ADDRESSES) -> AnyEvent:
             return redacted_mention(msgspec.structs.replace(event, links=links), of)
         case CustomerGiven() | CustomerMerged() | CustomerReleased():
             return redacted_mention(event, of)
-        case IdentityUnlinked() if event.identity in of.brought:
+        case IdentityUnlinked() if (event.identity, event.at_ms, event.actor) in of.brought:
             return msgspec.structs.replace(event, reason="")
         case _:
             return redacted(event)

@@ -238,9 +238,10 @@ class ArchiveReads:
         """The identities that were ever the customer's, with those that came back to it with others."""
         return await self._reader().run(traces.ever_of, customer)
 
-    async def brought_to(self, customer: str) -> set[str]:
-        """The identities that came to the customer with whoever was merged into it, and were never its own."""
-        return await self._reader().run(connection.read, traces.brought_to, customer)
+    async def brought_to(self, customer: str) -> set[tuple[str, int, str]]:
+        """Identity, time and actor of what was unlinked in the customer's stream, and had come with who was merged into
+        it."""
+        return await self._reader().run(traces.brought_to, customer)
 
     async def links_of_others(self, customer: str, mentions: Sequence[StoredEvent]) -> set[tuple[str, int, str]]:
         """Identity, time and actor of links of others', of identities that are the customer's: those that stay told."""

@@ -123,9 +123,10 @@ def ever_of(db: sqlite3.Connection, customer: str) -> set[str]:
     return {identity for (identity,) in db.execute(_EVER_LINKED, {"customer": customer}) if identity}
 
 
-def brought_to(db: sqlite3.Connection, customer: str) -> set[str]:
-    """The identities that came to the customer with whoever was merged into it, and were never its own."""
-    return {identity for (identity,) in db.execute(_BROUGHT, (customer,))} - ever_of(db, customer)
+def brought_to(db: sqlite3.Connection, customer: str) -> set[tuple[str, int, str]]:
+    """Identity, time and actor of each unlinking in the customer's stream that ended what had come to it with whoever
+    was merged into it, and not what it had linked itself since."""
+    return set(db.execute(_BROUGHT, {"customer": customer}).fetchall())
 
 
 def links_of_others(
@@ -148,8 +149,14 @@ _EVER_LINKED = """
     UNION SELECT link.value ->> '$.identity' FROM event, json_each(body, '$.links') AS link
           WHERE stream = :customer AND event.type = 'CustomerReturned'"""
 _BROUGHT = """
-    SELECT identity.value FROM event, json_each(body, '$.identities') AS identity
-    WHERE stream = ? AND event.type = 'CustomerMerged'"""
+    SELECT gone.body ->> '$.identity' AS identity, gone.at_ms, gone.actor FROM event AS gone
+    WHERE gone.stream = :customer AND gone.type = 'IdentityUnlinked' AND EXISTS (
+        SELECT 1 FROM event AS came WHERE came.stream = :customer AND came.seq < gone.seq
+          AND came.type = 'CustomerMerged'
+          AND EXISTS (SELECT 1 FROM json_each(came.body, '$.identities') AS i WHERE i.value = identity)
+          AND NOT EXISTS (
+              SELECT 1 FROM event AS again WHERE again.stream = :customer AND again.type = 'IdentityLinked'
+                AND again.seq > came.seq AND again.seq < gone.seq AND again.body ->> '$.identity' = identity))"""
 
 
 def _merges_with(db: sqlite3.Connection, customer: str) -> list[tuple[str, int]]:

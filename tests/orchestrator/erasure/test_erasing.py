@@ -1134,6 +1134,36 @@ async def test_nobody_keeps_an_address_that_came_back_to_the_person_and_went_aga
     await check_against_rebuilt(settings)
 
 
+async def test_nobody_keeps_an_address_that_had_been_the_persons_and_went_as_anothers(tmp_path: Path) -> None:
+    """It was Ann's once, and then Bob's, with whom she was one as it went; now it is Eve's. Carl, with whom Ann was one
+    later, has it in nobody's name."""
+    settings, address, carls = settings_of(tmp_path), "user:shared", "mailto:carl@example.org"
+    async with server(settings) as (_, front):
+        carl, bob, ann = [
+            customer_of((await front.intake.submit(arrival(identity, MessageArrived(text="hi"), identity))).stream)
+            for identity in (carls, BOB, ANN)
+        ]
+        on, off = LinkIdentity(identity=address), UnlinkIdentity(identity=address)
+        asked: list[tuple[str, AnyCommand]] = [(ann, on), (ann, off), (bob, on)]
+        asked += [(ann, MergeCustomers(other=bob)), (ann, off), (ann, UnmergeCustomers(other=bob))]
+        for n, (customer, command) in enumerate(asked):
+            await front.intake.command(actor="agent:bo", id=f"c{n}", command=command, customer=customer)
+        eve = await front.intake.submit(arrival("e1", MessageArrived(text="it is mine now"), address))
+        later: list[AnyCommand] = [MergeCustomers(other=ann), UnmergeCustomers(other=ann)]
+        for n, command in enumerate(later):
+            last = await front.intake.command(actor="agent:bo", id=f"d{n}", command=command, customer=carl)
+        await reached(front.archive, last.position)
+    await erased(settings, ann)
+    assert found(tmp_path) == []
+    async with server(settings) as (_, front):
+        for customer, has in ((carl, [carls]), (bob, [BOB]), (customer_of(eve.stream), [address])):
+            reply = await front.cells.call(customer, partial(ReadCustomer, customer=customer))
+            assert isinstance(reply, CustomerRead)
+            assert reply.view is not None
+            assert reply.view.identities == has
+    await check_against_rebuilt(settings)
+
+
 async def test_a_power_failure_in_the_midst_leaves_no_address_with_whom_they_were_one_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
