@@ -71,6 +71,8 @@ class History:
         self._front: Front | None = None
         self._count = 0
         self._now_ms = NOW_MS
+        self._bound_ms = 0
+        """What was over before then is dropped; 0: nothing yet."""
         self._conversations: list[str] = []
         self._customers: list[str] = []
         self._merged: list[tuple[str, str]] = []
@@ -126,6 +128,8 @@ class History:
         for customer in self._customers:
             await self._check_live(customer)
         await self.end()
+        if self._bound_ms:  # Imported since, it is over already.
+            await dropped(self._settings, self._bound_ms, at_ms=self._now_ms)
 
     async def end(self) -> None:
         """As it is; where it was stopped, nothing."""
@@ -229,7 +233,8 @@ class History:
         """What was over so many steps ago is dropped; the journal has it still."""
         await self.stop()
         await self.check()
-        await dropped(self._settings, self._now_ms - 1000 * (steps % 20), at_ms=self._now_ms)
+        self._bound_ms = max(self._bound_ms, self._now_ms - 1000 * (steps % 20))
+        await dropped(self._settings, self._bound_ms, at_ms=self._now_ms)
         await self.check()
         await self.start()
 
