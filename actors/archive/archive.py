@@ -34,8 +34,9 @@ batch costs is mostly the pages it changes: one of 8,000 changes half as many fo
 load the cores are better used by those whom someone waits for."""
 INDEX_EVERY_S = 0.25
 """Between two steps of the full text while records come. A step's cost is a transaction's more than its words'."""
-TURN_S = 1.0
-"""A batch and the wait after it, where the batch leaves time to wait at all: the lag stays below two turns."""
+TURN_S = 0.5
+"""A batch and the wait after it, where the batch leaves time to wait at all: the lag stays below two turns. With turns
+of twice that the archive was further behind at full load, and an event cost no less (`docs/benchmarks.md`)."""
 BATCH_RECORDS = 8000
 """Records in one transaction: large enough to coalesce a busy conversation's rows, small enough for a few 100 ms."""
 SNAPSHOTS_WAITING_MAX = 10_000
