@@ -108,8 +108,8 @@ def test_what_the_run_computes_beside_is_no_excuse() -> None:
     try:
         while sum(psutil.Process(busy.pid).cpu_times()[:2]) < 0.2:
             time.sleep(0.01)
-        assert others.used_s() >= 0.2
+        assert round(others.used_s(), 6) >= 0.2  # A sum of differences: 0.2 may be a little less.
     finally:
         busy.kill()
         busy.wait()
-    assert others.used_s() >= 0.2
+    assert round(others.used_s(), 6) >= 0.2
